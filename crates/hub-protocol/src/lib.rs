@@ -1,0 +1,28 @@
+//! The language of Azure IoT Hub, shared by the service client, the simulated devices and the
+//! local hub: what is on the wire and what it means. Nothing here does I/O, reads a clock or
+//! makes randomness; time comes in as an argument.
+//!
+//! Wire fields keep Azure's spelling. Facts come from Microsoft's published documentation and
+//! from what its SDKs send; where the two leave a choice, the item's comment names it.
+
+pub mod connection_string;
+pub mod error;
+pub mod identity;
+pub mod merge;
+pub mod message;
+pub mod method;
+pub mod query;
+pub mod sas;
+pub mod secret;
+pub mod timestamp;
+pub mod topic;
+pub mod twin;
+
+pub use connection_string::{ConnectionStringError, DeviceConnectionString, ServiceConnectionString};
+pub use error::{ErrorCode, HubError};
+pub use identity::{DeviceId, InvalidDeviceId};
+pub use secret::Secret;
+pub use timestamp::Timestamp;
+
+/// The api-version our clients send; every hub accepts it.
+pub const API_VERSION: &str = "2021-04-12";
