@@ -247,7 +247,7 @@ pub enum ImportMode {
 #[serde(rename_all = "camelCase")]
 pub struct ExportImportDevice {
     pub id: DeviceId,
-    #[serde(rename = "eTag", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "eTag", alias = "etag", default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import_mode: Option<ImportMode>,

@@ -56,9 +56,8 @@ impl SasKey {
 
     fn mac(&self, signed_resource: &str, expiry: &str) -> Hmac<Sha256> {
         // HMAC takes a key of any length; the error type is for MACs that do not.
-        let mut mac = match Hmac::<Sha256>::new_from_slice(&self.0) {
-            Ok(mac) => mac,
-            Err(_) => unreachable!("HMAC accepts every key length"),
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+            unreachable!("HMAC accepts every key length")
         };
         mac.update(signed_resource.as_bytes());
         mac.update(b"\n");

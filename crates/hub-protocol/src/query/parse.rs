@@ -15,10 +15,8 @@ pub struct QueryError {
 const MAX_NESTING: usize = 64;
 
 /// Fields of a twin a query may name, in Azure's spelling; read in any case.
-const ROOTS: [&str; 13] = [
+const ROOTS: [&str; 11] = [
     "deviceId",
-    "etag",
-    "deviceEtag",
     "version",
     "status",
     "statusReason",
@@ -342,7 +340,7 @@ impl Parser {
         let position = self.position();
         self.next += 2;
         let path = self.path()?;
-        let mut text = |parser: &mut Self| {
+        let text = |parser: &mut Self| {
             parser.expect(",")?;
             match parser.literal() {
                 Some(Literal::String(text)) => Ok(text),

@@ -1,0 +1,42 @@
+//! What a hub tells those who watch it.
+
+use std::sync::Arc;
+
+use hub_protocol::{DeviceId, Timestamp, merge::Object, twin::Twin};
+
+/// A fact, told after it was committed.
+#[derive(Debug, Clone)]
+pub enum HubEvent {
+    /// A new identity, or a changed one (status, keys).
+    IdentityChanged {
+        twin: Arc<Twin>,
+    },
+    DeviceDeleted {
+        device_id: DeviceId,
+    },
+    ConnectionChanged {
+        device_id: DeviceId,
+        connected: bool,
+        at: Timestamp,
+    },
+    /// `patch` is what was written, nulls included; `twin` is the whole after it.
+    TwinChanged {
+        section: TwinSection,
+        patch: Arc<Object>,
+        twin: Arc<Twin>,
+    },
+    Telemetry {
+        device_id: DeviceId,
+        bytes: usize,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TwinSection {
+    Tags,
+    Desired,
+    Reported,
+}
+
+/// Events a reader may be behind before it is told that it lagged.
+pub(crate) const EVENT_BUFFER: usize = 16_384;

@@ -1,0 +1,219 @@
+//! The service REST API over HTTPS.
+//!
+//! A request's path is decoded into segments before anything looks at it, because real clients
+//! send `/devices%2Fquery`, trailing slashes and any letter case; then one `match` on method and
+//! segments is the whole route table.
+
+mod routes;
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hub_protocol::{ErrorCode, HubError};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::{Hub, now};
+
+/// A hundred devices of a bulk request with full twins, and room.
+const MAX_BODY: usize = 8 * 1024 * 1024;
+
+pub(crate) async fn serve(hub: Hub, stream: TlsStream<TcpStream>, stop: CancellationToken) {
+    let service = service_fn(|request| answer(&hub, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30))
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            // Lets the request under way finish, unless it would hold the hub up.
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(Duration::from_secs(2), connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("a service connection ended: {error}");
+    }
+}
+
+/// A request with its path taken apart and its body read.
+pub(crate) struct Call {
+    pub method: http::Method,
+    /// Decoded; ids keep their case.
+    pub segments: Vec<String>,
+    pub query: Vec<(String, String)>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Call {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, HubError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let code = if error.is_data() {
+                ErrorCode::ArgumentInvalid
+            } else {
+                ErrorCode::IotHubFormatError
+            };
+            HubError::new(code, format!("The body cannot be read: {error}"))
+        })
+    }
+}
+
+/// What a route answers.
+pub(crate) struct Answer {
+    status: StatusCode,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(value: &impl Serialize) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: serde_json::to_vec(value).unwrap_or_default().into(),
+        }
+    }
+
+    pub(crate) fn no_content() -> Self {
+        Self {
+            status: StatusCode::NO_CONTENT,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    pub(crate) fn status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(crate) fn etag(self, etag: &str) -> Self {
+        self.header("ETag", format!("\"{etag}\""))
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn error(error: &HubError, of_method: bool) -> Self {
+        let id = tracking_id();
+        let body = if of_method {
+            error.method_body(&id, now())
+        } else {
+            error.body(&id, now())
+        };
+        Self {
+            status: StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            headers: vec![("iothub-errorcode", error.code.name().to_owned())],
+            body: body.to_string().into(),
+        }
+    }
+
+    fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("application/json; charset=utf-8"),
+        );
+        for (name, value) in self.headers {
+            if let Ok(value) = header::HeaderValue::from_str(&value) {
+                headers.insert(
+                    header::HeaderName::from_bytes(name.as_bytes()).unwrap_or(header::WARNING),
+                    value,
+                );
+            }
+        }
+        response
+    }
+}
+
+/// Eight random hex digits; names one answer in logs and error bodies.
+pub(crate) fn tracking_id() -> String {
+    let mut bytes = [0; 8];
+    // Zeros are a fine tracking id for a machine without randomness.
+    let _ = getrandom::fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+async fn answer(hub: &Hub, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let call = match read(request).await {
+        Ok(call) => call,
+        Err(error) => return Ok(Answer::error(&error, false).into_response()),
+    };
+    let of_method = call
+        .segments
+        .last()
+        .is_some_and(|last| last.eq_ignore_ascii_case("methods"));
+    let answer = routes::route(hub, &call).await;
+    Ok(answer
+        .unwrap_or_else(|error| Answer::error(&error, of_method))
+        .into_response())
+}
+
+async fn read(request: Request<Incoming>) -> Result<Call, HubError> {
+    let (parts, body) = request.into_parts();
+    let too_large = |error| HubError::new(ErrorCode::MessageTooLarge, format!("The body cannot be read: {error}"));
+    let body = Limited::new(body, MAX_BODY)
+        .collect()
+        .await
+        .map_err(too_large)?
+        .to_bytes();
+    Ok(Call {
+        method: parts.method,
+        segments: segments(parts.uri.path()),
+        query: query_pairs(parts.uri.query().unwrap_or_default()),
+        headers: parts.headers,
+        body,
+    })
+}
+
+/// `%2F` separates like `/`: ids cannot hold a slash. A literal `+` stays one.
+fn segments(path: &str) -> Vec<String> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    decoded
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn query_pairs(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(key, value)| (decode(key), decode(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segments;
+
+    #[test]
+    fn encoded_and_trailing_slashes_separate_and_ids_keep_their_characters() {
+        assert_eq!(segments("/devices%2Fquery"), ["devices", "query"]);
+        assert_eq!(segments("/twins%2Fdev%251%3Da/"), ["twins", "dev%1=a"]);
+        assert_eq!(segments("/devices/a+b"), ["devices", "a+b"]);
+    }
+}

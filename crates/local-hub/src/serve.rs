@@ -1,0 +1,181 @@
+//! Listening: sockets, TLS, and an end that waits for everyone.
+
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustls::ServerConfig;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{HttpsPort, LocalHubConfig},
+    error::StartError,
+    hub::Hub,
+    mqtt, rest,
+};
+
+const HANDSHAKE: Duration = Duration::from_secs(15);
+/// Connections of one kind at once; later ones wait in the socket's backlog.
+const CONNECTIONS: usize = 100_000;
+
+pub(crate) struct Listeners {
+    mqtt: Vec<TcpListener>,
+    https: Vec<TcpListener>,
+    pub mqtt_port: u16,
+    pub https_port: u16,
+    pub note: Option<String>,
+}
+
+impl Listeners {
+    pub(crate) async fn bind(config: &LocalHubConfig) -> Result<Self, StartError> {
+        let (mqtt, mqtt_port) = bind(config.bind, config.mqtt_port, "MQTT").await?;
+        let (https, https_port, note) = match config.https_port {
+            HttpsPort::Exactly(port) => {
+                let (https, port) = bind(config.bind, port, "HTTPS").await?;
+                (https, port, None)
+            }
+            HttpsPort::Preferred => match bind(config.bind, 443, "HTTPS").await {
+                Ok((https, port)) => (https, port, None),
+                Err(error) => {
+                    let (https, port) = bind(config.bind, 8443, "HTTPS").await?;
+                    let why = match &error {
+                        StartError::Port { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                            "needs administrator rights here".to_owned()
+                        }
+                        StartError::Port { source, .. } => source.to_string(),
+                        other => other.to_string(),
+                    };
+                    let note = format!(
+                        "Port 443 {why}, so the hub's HTTPS is on 8443. Clients that cannot be given a port will not find it."
+                    );
+                    (https, port, Some(note))
+                }
+            },
+        };
+        Ok(Self {
+            mqtt,
+            https,
+            mqtt_port,
+            https_port,
+            note,
+        })
+    }
+}
+
+/// Binds `port`; for IPv4's loopback also IPv6's, since `localhost` may mean either.
+async fn bind(address: IpAddr, port: u16, purpose: &'static str) -> Result<(Vec<TcpListener>, u16), StartError> {
+    let failed = |source| StartError::Port {
+        port,
+        address: address.to_string(),
+        purpose,
+        source,
+    };
+    let first = TcpListener::bind(SocketAddr::new(address, port))
+        .await
+        .map_err(failed)?;
+    let port = first.local_addr().map_err(failed)?.port();
+    let mut listeners = vec![first];
+    if address == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        match TcpListener::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port)).await {
+            Ok(second) => listeners.push(second),
+            Err(error) => tracing::debug!("no IPv6 loopback for {purpose}: {error}"),
+        }
+    }
+    Ok((listeners, port))
+}
+
+pub(crate) struct Serving {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Serving {
+    pub(crate) fn start(hub: &Hub, listeners: Listeners, tls: &Arc<ServerConfig>) -> Self {
+        let serving = Self {
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        for listener in listeners.mqtt {
+            let hub = hub.clone();
+            serving.listen(listener, tls.clone(), move |stream, stop| {
+                mqtt::serve(hub.clone(), stream, stop)
+            });
+        }
+        for listener in listeners.https {
+            let hub = hub.clone();
+            serving.listen(listener, tls.clone(), move |stream, stop| {
+                rest::serve(hub.clone(), stream, stop)
+            });
+        }
+        serving
+    }
+
+    fn listen<F>(
+        &self,
+        listener: TcpListener,
+        tls: Arc<ServerConfig>,
+        serve: impl Fn(TlsStream<TcpStream>, CancellationToken) -> F + Send + Clone + 'static,
+    ) where
+        F: Future<Output = ()> + Send,
+    {
+        let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
+        let acceptor = TlsAcceptor::from(tls);
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        self.tasks.spawn(async move {
+            loop {
+                let Ok(place) = places.clone().acquire_owned().await else {
+                    return;
+                };
+                let accepted = tokio::select! {
+                    () = stop.cancelled() => return,
+                    accepted = listener.accept() => accepted,
+                };
+                let socket = match accepted {
+                    Ok((socket, _)) => socket,
+                    Err(error) => {
+                        // Out of files, most likely: accepting again at once would only spin.
+                        tracing::warn!("a connection could not be accepted: {error}");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                };
+                let (stop, acceptor, serve) = (stop.clone(), acceptor.clone(), serve.clone());
+                tasks.spawn(async move {
+                    let _place = place;
+                    let _ = socket.set_nodelay(true);
+                    let handshake = tokio::select! {
+                        () = stop.cancelled() => return,
+                        handshake = timeout(HANDSHAKE, acceptor.accept(socket)) => handshake,
+                    };
+                    match handshake {
+                        Ok(Ok(stream)) => serve(stream, stop).await,
+                        Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
+                        Err(_) => tracing::debug!("a TLS handshake took too long"),
+                    }
+                });
+            }
+        });
+    }
+
+    pub(crate) async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,268 @@
+//! SQLite: the hub's whole state, one file.
+//!
+//! One thread owns the only writing connection. It takes what has queued up, runs each piece of
+//! work under its own savepoint in one transaction, commits, and only then answers and tells the
+//! events, in order. So an acknowledged write is a committed one, and a busy hub pays for one
+//! disk flush per batch, not per write. Reads run on a few connections of their own.
+
+mod devices;
+mod policies;
+mod query;
+mod subscriptions;
+mod twins;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use hub_protocol::{ErrorCode, HubError};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::{error::StoreError, events::HubEvent};
+
+pub(crate) use devices::{IfMatch, connected, get as get_device, list as list_devices, statistics};
+pub(crate) use policies::{Policies, Right};
+pub(crate) use query::{Page, Rows, run as run_query};
+pub(crate) use subscriptions::StoredSession;
+pub(crate) use twins::{TwinWrite, get as get_twin};
+
+/// Writes that may wait; a caller beyond that waits for a place.
+const QUEUE: usize = 4096;
+/// Writes in one transaction at most.
+const BATCH: usize = 512;
+const READERS: usize = 4;
+
+const MIGRATIONS: &[&str] = &["CREATE TABLE devices (
+        device_id TEXT NOT NULL PRIMARY KEY,
+        generation_id TEXT NOT NULL,
+        etag INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        status_reason TEXT,
+        status_updated TEXT NOT NULL,
+        authentication TEXT NOT NULL,
+        capabilities TEXT NOT NULL,
+        connection_state TEXT NOT NULL DEFAULT 'Disconnected',
+        connection_updated TEXT NOT NULL,
+        last_activity TEXT NOT NULL,
+        model_id TEXT NOT NULL DEFAULT '',
+        twin_etag INTEGER NOT NULL DEFAULT 1,
+        version INTEGER NOT NULL DEFAULT 2,
+        tags TEXT NOT NULL DEFAULT '{}',
+        desired TEXT NOT NULL DEFAULT '{}',
+        desired_metadata TEXT NOT NULL,
+        desired_version INTEGER NOT NULL DEFAULT 1,
+        reported TEXT NOT NULL DEFAULT '{}',
+        reported_metadata TEXT NOT NULL,
+        reported_version INTEGER NOT NULL DEFAULT 1
+    ) STRICT;
+    CREATE TABLE subscriptions (
+        device_id TEXT NOT NULL REFERENCES devices ON DELETE CASCADE,
+        filter TEXT NOT NULL,
+        PRIMARY KEY (device_id, filter)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE sessions (
+        device_id TEXT NOT NULL PRIMARY KEY REFERENCES devices ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE policies (
+        name TEXT NOT NULL PRIMARY KEY,
+        rights INTEGER NOT NULL,
+        primary_key TEXT NOT NULL,
+        secondary_key TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;"];
+
+/// What a piece of work may do: SQL now, events once it is committed.
+pub(crate) struct Transaction<'a> {
+    pub(crate) sql: &'a Connection,
+    events: Vec<HubEvent>,
+}
+
+impl Transaction<'_> {
+    pub(crate) fn tell(&mut self, event: HubEvent) {
+        self.events.push(event);
+    }
+}
+
+type Answer = Box<dyn FnOnce(Result<(), HubError>) + Send>;
+/// Given the transaction, does its part; given an error, does nothing. Says whether its part is
+/// to stay, and how to answer its caller once the fate of the whole is known.
+type Work = Box<dyn FnOnce(Result<&mut Transaction<'_>, HubError>) -> (bool, Answer) + Send>;
+
+pub(crate) struct Store {
+    work: mpsc::Sender<Work>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    reading: Arc<Semaphore>,
+}
+
+impl Store {
+    /// `tell` is called on the writing thread with each committed event; it must not block.
+    pub(crate) fn open(path: &Path, tell: impl Fn(HubEvent) + Send + 'static) -> Result<Self, StoreError> {
+        let writer = open_writer(path)?;
+        let readers = (0..READERS).map(|_| open_reader(path)).collect::<Result<Vec<_>, _>>()?;
+        let (work, queue) = mpsc::channel(QUEUE);
+        thread::Builder::new()
+            .name("hub-store".into())
+            .spawn(move || write_loop(&writer, queue, &tell))
+            .map_err(|error| HubError::new(ErrorCode::ServerError, error.to_string()))?;
+        Ok(Self {
+            work,
+            readers: Arc::new(Mutex::new(readers)),
+            reading: Arc::new(Semaphore::new(READERS)),
+        })
+    }
+
+    /// Runs `work` in a transaction of its own; returns once that is committed, or with nothing
+    /// changed.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let (reply, answer) = oneshot::channel::<Result<T, HubError>>();
+        let work: Work = Box::new(move |transaction| {
+            let result = transaction.and_then(|transaction| work(transaction).map_err(HubError::from));
+            let stays = result.is_ok();
+            let answer = move |committed: Result<(), HubError>| {
+                // The caller may have gone away; its write stands all the same.
+                drop(reply.send(result.and_then(|value| committed.map(|()| value))));
+            };
+            (stays, Box::new(answer))
+        });
+        let stopped = || HubError::new(ErrorCode::ServiceUnavailable, "The hub is stopping.");
+        self.work.send(work).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, HubError> {
+        let stopped = |_| HubError::new(ErrorCode::ServiceUnavailable, "The hub is stopping.");
+        let permit = self.reading.clone().acquire_owned().await.map_err(|_| stopped(()))?;
+        let readers = self.readers.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let pool = || readers.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = pool().pop();
+            // A permit stands for a connection, so there is one unless a reader panicked.
+            let connection = taken.ok_or_else(|| HubError::new(ErrorCode::ServerError, "No reader is left."))?;
+            let result = work(&connection).map_err(HubError::from);
+            pool().push(connection);
+            result
+        });
+        read.await.map_err(|_| stopped(()))?
+    }
+
+    /// Waits until everything queued before is committed.
+    pub(crate) async fn flush(&self) {
+        drop(self.write(|_| Ok(())).await);
+    }
+}
+
+fn write_loop(connection: &Connection, mut queue: mpsc::Receiver<Work>, tell: &dyn Fn(HubEvent)) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
+        if let Err(error) = commit(connection, &mut batch, tell) {
+            tracing::error!("the hub's database refused a transaction: {error}");
+        }
+    }
+}
+
+/// Runs one batch. On an error of the transaction itself every piece of work in it is refused
+/// with that error, and nothing of it stays.
+fn commit(connection: &Connection, batch: &mut Vec<Work>, tell: &dyn Fn(HubEvent)) -> Result<(), HubError> {
+    let mut fate = execute(connection, "BEGIN IMMEDIATE");
+    let mut events = Vec::new();
+    let mut answers = Vec::with_capacity(batch.len());
+    for work in batch.drain(..) {
+        if fate.is_ok() {
+            fate = execute(connection, "SAVEPOINT work");
+        }
+        let mut transaction = Transaction {
+            sql: connection,
+            events: Vec::new(),
+        };
+        let (stays, answer) = work(fate.clone().map(|()| &mut transaction));
+        answers.push(answer);
+        if stays {
+            events.append(&mut transaction.events);
+        } else if fate.is_ok() {
+            fate = execute(connection, "ROLLBACK TO work");
+        }
+        if fate.is_ok() {
+            fate = execute(connection, "RELEASE work");
+        }
+    }
+    // A full disk can make SQLite roll the whole transaction back by itself; the savepoint
+    // commands fail then, and nothing more is run outside a transaction.
+    if fate.is_ok() {
+        fate = execute(connection, "COMMIT");
+    }
+    if fate.is_ok() {
+        events.into_iter().for_each(tell);
+    } else if !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    for answer in answers {
+        answer(fate.clone());
+    }
+    fate
+}
+
+fn execute(connection: &Connection, sql: &str) -> Result<(), HubError> {
+    let in_transaction = sql.starts_with("BEGIN") || !connection.is_autocommit();
+    if !in_transaction {
+        return Err(HubError::new(
+            ErrorCode::ServiceUnavailable,
+            "The hub's storage gave up a transaction; nothing was changed.",
+        ));
+    }
+    connection
+        .execute_batch(sql)
+        .map_err(|error| StoreError::from(error).into())
+}
+
+fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    #[cfg(unix)]
+    if let Err(error) = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)) {
+        tracing::warn!("the database's permissions could not be narrowed: {error}");
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_timeout(Duration::from_secs(5))?;
+    migrate(&connection)?;
+    // Nobody is connected to a hub that has just started.
+    connection.execute(
+        "UPDATE devices SET connection_state = 'Disconnected' WHERE connection_state = 'Connected'",
+        [],
+    )?;
+    Ok(connection)
+}
+
+fn migrate(connection: &Connection) -> Result<(), StoreError> {
+    let done: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if done > MIGRATIONS.len() {
+        let text = "The data folder was written by a newer version of this hub; use that version, or another folder.";
+        return Err(HubError::new(ErrorCode::ServerError, text).into());
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        connection.execute_batch(&format!(
+            "BEGIN; {migration} PRAGMA user_version = {}; COMMIT;",
+            index + 1
+        ))?;
+    }
+    Ok(())
+}
+
+fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}

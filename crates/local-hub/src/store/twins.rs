@@ -1,0 +1,221 @@
+//! Twins: read, merge, replace, report.
+
+use std::sync::Arc;
+
+use hub_protocol::{
+    DeviceId, ErrorCode, HubError, Timestamp,
+    identity::Authentication,
+    merge::{self, Object},
+    twin::{PropertySet, Twin, TwinPatch, TwinProperties, twin_etag},
+};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use serde_json::Value;
+
+use super::{
+    Transaction,
+    devices::{IfMatch, connection_state, identity_etag, status},
+};
+use crate::{
+    error::StoreError,
+    events::{HubEvent, TwinSection},
+};
+
+/// How a service writes a twin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TwinWrite {
+    /// PATCH: nulls delete, parts not given stay.
+    Merge,
+    /// PUT: tags and desired become what is given, or empty.
+    Replace,
+}
+
+pub(super) const COLUMNS: &str = "device_id, etag, status, status_reason, status_updated, authentication, capabilities,
+    connection_state, last_activity, model_id, twin_etag, version, tags, desired, desired_metadata, desired_version,
+    reported, reported_metadata, reported_version";
+
+pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
+    let text = |column: &str| row.get::<_, String>(column);
+    let time = |column: &str| Ok::<_, rusqlite::Error>(Timestamp::parse(&text(column)?).unwrap_or(Timestamp::NEVER));
+    let object = |column: &str| {
+        serde_json::from_str::<Object>(row.get_ref(column)?.as_str()?).map_err(|_| rusqlite::Error::InvalidQuery)
+    };
+    let authentication: Authentication = serde_json::from_str(&text("authentication")?).unwrap_or_default();
+    Ok(Twin {
+        device_id: DeviceId::new(text("device_id")?).map_err(|_| rusqlite::Error::InvalidQuery)?,
+        module_id: None,
+        etag: twin_etag(row.get("twin_etag")?),
+        device_etag: identity_etag(row.get("etag")?),
+        status: status(&text("status")?),
+        status_reason: row.get("status_reason")?,
+        status_update_time: time("status_updated")?,
+        connection_state: connection_state(&text("connection_state")?),
+        last_activity_time: time("last_activity")?,
+        cloud_to_device_message_count: 0,
+        authentication_type: authentication.kind,
+        x509_thumbprint: authentication.x509_thumbprint,
+        model_id: text("model_id")?,
+        version: row.get("version")?,
+        tags: object("tags")?,
+        properties: TwinProperties {
+            desired: PropertySet {
+                values: object("desired")?,
+                metadata: object("desired_metadata")?,
+                version: row.get("desired_version")?,
+            },
+            reported: PropertySet {
+                values: object("reported")?,
+                metadata: object("reported_metadata")?,
+                version: row.get("reported_version")?,
+            },
+        },
+        capabilities: serde_json::from_str(&text("capabilities")?).unwrap_or_default(),
+    })
+}
+
+pub(crate) fn get(connection: &Connection, device_id: &str) -> Result<Twin, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM devices WHERE device_id = ?1"))?;
+    let twin = statement.query_row([device_id], from_row).optional()?;
+    twin.ok_or_else(|| HubError::device_not_found(device_id).into())
+}
+
+fn contains_null(object: &Object) -> bool {
+    object.values().any(|value| match value {
+        Value::Null => true,
+        Value::Object(inner) => contains_null(inner),
+        _ => false,
+    })
+}
+
+/// Writes `patch` into one section in memory; `None` metadata for tags, which have none.
+fn write_section(
+    values: &mut Object,
+    metadata: Option<(&mut Object, Option<u64>)>,
+    patch: &Object,
+    how: TwinWrite,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    merge::check(patch)?;
+    if how == TwinWrite::Replace {
+        if contains_null(patch) {
+            return Err(HubError::new(
+                ErrorCode::ArgumentInvalid,
+                "A whole twin may not contain null; leave the name out.",
+            )
+            .into());
+        }
+        values.clear();
+    }
+    merge::merge(values, patch);
+    if let Some((metadata, version)) = metadata {
+        if how == TwinWrite::Replace {
+            metadata.clear();
+        }
+        merge::merge_metadata(metadata, values, patch, &now.to_string(), version);
+    }
+    Ok(())
+}
+
+impl Transaction<'_> {
+    /// A service's write of tags and desired properties; all of it or nothing.
+    pub(crate) fn write_twin(
+        &mut self,
+        device_id: &str,
+        patch: &TwinPatch,
+        how: TwinWrite,
+        if_match: &IfMatch,
+        now: Timestamp,
+    ) -> Result<Arc<Twin>, StoreError> {
+        let mut twin = get(self.sql, device_id)?;
+        if_match.check(&twin.etag)?;
+        let given = |section: Option<&Object>| match (section, how) {
+            (Some(section), _) => Some(merge::without_system_keys(section)),
+            (None, TwinWrite::Replace) => Some(Object::new()),
+            (None, TwinWrite::Merge) => None,
+        };
+        let tags = given(patch.tags.as_ref());
+        let desired = given(
+            patch
+                .properties
+                .as_ref()
+                .and_then(|properties| properties.desired.as_ref()),
+        );
+        if let Some(tags) = &tags {
+            write_section(&mut twin.tags, None, tags, how, now)?;
+            merge::check_size("tags", &twin.tags)?;
+        }
+        if let Some(desired) = &desired {
+            let set = &mut twin.properties.desired;
+            set.version += 1;
+            write_section(
+                &mut set.values,
+                Some((&mut set.metadata, Some(set.version))),
+                desired,
+                how,
+                now,
+            )?;
+            merge::check_size("desired properties", &set.values)?;
+        }
+        let set = &twin.properties.desired;
+        self.sql
+            .prepare_cached(
+                "UPDATE devices SET twin_etag = twin_etag + 1, version = version + 1, tags = :tags, desired = :desired,
+                    desired_metadata = :metadata, desired_version = :version WHERE device_id = :id",
+            )?
+            .execute(named_params! {
+                ":id": device_id,
+                ":tags": serde_json::to_string(&twin.tags)?,
+                ":desired": serde_json::to_string(&set.values)?,
+                ":metadata": serde_json::to_string(&set.metadata)?,
+                ":version": set.version,
+            })?;
+        // Read back: the answer is what is stored.
+        let twin = Arc::new(get(self.sql, device_id)?);
+        for (section, patch) in [(TwinSection::Tags, tags), (TwinSection::Desired, desired)] {
+            if let Some(patch) = patch {
+                self.tell(HubEvent::TwinChanged {
+                    section,
+                    patch: patch.into(),
+                    twin: twin.clone(),
+                });
+            }
+        }
+        Ok(twin)
+    }
+
+    /// A device's patch of its reported properties; returns their new version.
+    pub(crate) fn report(&mut self, device_id: &DeviceId, patch: Object, now: Timestamp) -> Result<u64, StoreError> {
+        let mut twin = get(self.sql, device_id.as_str())?;
+        let set = &mut twin.properties.reported;
+        write_section(
+            &mut set.values,
+            Some((&mut set.metadata, None)),
+            &patch,
+            TwinWrite::Merge,
+            now,
+        )?;
+        merge::check_size("reported properties", &set.values)?;
+        set.version += 1;
+        twin.version += 1;
+        twin.last_activity_time = now;
+        self.sql
+            .prepare_cached(
+                "UPDATE devices SET version = :twin_version, reported = :reported, reported_metadata = :metadata,
+                    reported_version = :version, last_activity = :now WHERE device_id = :id",
+            )?
+            .execute(named_params! {
+                ":id": device_id.as_str(),
+                ":twin_version": twin.version,
+                ":reported": serde_json::to_string(&set.values)?,
+                ":metadata": serde_json::to_string(&set.metadata)?,
+                ":version": set.version,
+                ":now": now.to_string(),
+            })?;
+        let version = set.version;
+        self.tell(HubEvent::TwinChanged {
+            section: TwinSection::Reported,
+            patch: patch.into(),
+            twin: twin.into(),
+        });
+        Ok(version)
+    }
+}
