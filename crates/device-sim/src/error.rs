@@ -1,0 +1,17 @@
+//! What can go wrong in a simulation, for whoever started it.
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SimError {
+    #[error("there is no device model {0:?}; there are reboot, firmware, lock-door and factory-reset")]
+    UnknownModel(String),
+    #[error("the TLS settings for downloads cannot be used: {0}")]
+    Tls(String),
+    #[error("the device {0} is not running")]
+    NotRunning(String),
+    #[error("the hub refused the reported properties with status {0}")]
+    ReportRefused(u16),
+    #[error("the reported properties or the message are larger than a hub takes")]
+    TooLarge,
+    #[error("the device was stopped")]
+    Stopped,
+}

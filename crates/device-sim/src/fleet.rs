@@ -1,0 +1,253 @@
+//! Many simulated devices: started with a ramp, watched, stopped.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use hub_protocol::{DeviceConnectionString, DeviceId};
+use rustls::ClientConfig;
+use serde_json::Value;
+use tokio::{
+    sync::{Semaphore, broadcast, mpsc},
+    task::{JoinHandle, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Counters, DeviceState, FleetEvent, Model, SimError, Speed, backoff,
+    device::{Device, Ramp, Waiting},
+    handle::{DeviceHandle, Handle, Shared},
+    models::Behaviour,
+    session::Session,
+    state::{StateCell, Tally},
+};
+
+const DOWNLOADS_AT_ONCE: usize = 64;
+const COMMANDS: usize = 4;
+/// Listeners that fall further behind are told how many events they missed.
+const EVENTS: usize = 4096;
+
+pub struct FleetOptions {
+    /// Whom the devices trust.
+    pub tls: Arc<ClientConfig>,
+    pub mqtt_port: u16,
+    /// Where to dial when it is not the host of the connection string; the certificate is still
+    /// checked against that host.
+    pub address: Option<String>,
+    /// For the fleet as a whole, reconnects included.
+    pub connects_per_second: u32,
+    pub token_lifetime: Duration,
+    pub keep_alive: Duration,
+    /// Whom the devices trust when they download packages.
+    pub download_tls: ClientConfig,
+}
+
+impl FleetOptions {
+    pub fn new(tls: Arc<ClientConfig>, download_tls: ClientConfig) -> Self {
+        Self {
+            tls,
+            mqtt_port: 8883,
+            address: None,
+            connects_per_second: 50,
+            token_lifetime: Duration::from_secs(3600),
+            keep_alive: Duration::from_secs(240),
+            download_tls,
+        }
+    }
+}
+
+pub struct SimulatedDevice {
+    pub connection: DeviceConnectionString,
+    pub model: Model,
+    pub speed: Speed,
+    pub seed: u64,
+}
+
+/// What devices know of the network.
+pub(crate) struct Network {
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) mqtt_port: u16,
+    pub(crate) address: Option<String>,
+    pub(crate) token_lifetime: Duration,
+    pub(crate) keep_alive: Duration,
+    pub(crate) ramp: Ramp,
+}
+
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    state: Arc<StateCell>,
+    handle: Handle,
+}
+
+/// Devices stop when their fleet is dropped; `stop_all` also waits for them.
+pub struct Fleet {
+    network: Arc<Network>,
+    shared: Arc<Shared>,
+    events: broadcast::Sender<FleetEvent>,
+    stop: CancellationToken,
+    devices: Mutex<HashMap<DeviceId, Running>>,
+}
+
+pub(crate) fn download_client(mut tls: ClientConfig) -> Result<reqwest::Client, SimError> {
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .http1_only()
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_secs(30))
+        .redirect(reqwest::redirect::Policy::limited(5))
+        .pool_max_idle_per_host(8)
+        .build()
+        .map_err(|error| SimError::Tls(error.to_string()))
+}
+
+impl Fleet {
+    pub fn new(options: FleetOptions) -> Result<Self, SimError> {
+        let shared = Shared {
+            downloads: download_client(options.download_tls)?,
+            download_slots: Semaphore::new(DOWNLOADS_AT_ONCE),
+            tally: Tally::default(),
+        };
+        let network = Network {
+            tls: options.tls,
+            mqtt_port: options.mqtt_port,
+            address: options.address,
+            token_lifetime: options.token_lifetime,
+            keep_alive: options
+                .keep_alive
+                .clamp(Duration::from_secs(5), Duration::from_secs(1177)),
+            ramp: Ramp::new(options.connects_per_second),
+        };
+        Ok(Self {
+            network: Arc::new(network),
+            shared: Arc::new(shared),
+            events: broadcast::Sender::new(EVENTS),
+            stop: CancellationToken::new(),
+            devices: Mutex::default(),
+        })
+    }
+
+    /// Starts devices; one that runs already is left alone. Needs a tokio runtime.
+    pub fn start(&self, devices: Vec<SimulatedDevice>) {
+        let mut running = self.lock();
+        for device in devices {
+            let id = device.connection.device_id.clone();
+            if running
+                .get(&id)
+                .is_some_and(|known| !known.task.is_finished() && !known.stop.is_cancelled())
+            {
+                continue;
+            }
+            running.insert(id, self.launch(device));
+        }
+    }
+
+    fn launch(&self, device: SimulatedDevice) -> Running {
+        let id = device.connection.device_id.clone();
+        let state = Arc::new(StateCell::new(id.clone(), self.events.clone()));
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let handle = Handle {
+            commands,
+            shared: Arc::clone(&self.shared),
+        };
+        let stop = self.stop.child_token();
+        let task = Device {
+            connection: device.connection,
+            network: Arc::clone(&self.network),
+            behaviour: Arc::new(Behaviour::new(device.model, device.speed)),
+            handle: handle.clone(),
+            commands: received,
+            state: Arc::clone(&state),
+            stop: stop.clone(),
+            random: fastrand::Rng::with_seed(backoff::seed(id.as_str(), device.seed)),
+            session: Session::new(id.as_str()),
+            waiting: Waiting::default(),
+            methods: JoinSet::new(),
+        };
+        Running {
+            stop,
+            task: tokio::spawn(Box::pin(task.run())),
+            state,
+            handle,
+        }
+    }
+
+    /// Stops these devices and waits until they said goodbye; unknown ones are passed over.
+    pub async fn stop(&self, ids: &[DeviceId]) {
+        let ids: HashSet<&DeviceId> = ids.iter().collect();
+        let stopping: Vec<Running> = self
+            .lock()
+            .extract_if(|id, _| ids.contains(id))
+            .map(|(_, device)| device)
+            .collect();
+        finish(stopping).await;
+    }
+
+    pub async fn stop_all(&self) {
+        let stopping: Vec<Running> = self.lock().drain().map(|(_, device)| device).collect();
+        finish(stopping).await;
+    }
+
+    /// Drops a device's connection as a power cut would; it connects again at once.
+    pub async fn restart(&self, id: &DeviceId) -> Result<(), SimError> {
+        self.handle(id)?.restart(Duration::ZERO).await;
+        Ok(())
+    }
+
+    /// Sends one telemetry message and waits until the hub has taken it.
+    pub async fn send_telemetry(&self, id: &DeviceId, payload: &Value) -> Result<(), SimError> {
+        self.handle(id)?.message(payload).await
+    }
+
+    /// Running devices and their states, in no particular order.
+    pub fn states(&self) -> Vec<(DeviceId, DeviceState)> {
+        let devices = self.lock();
+        devices
+            .iter()
+            .map(|(id, device)| (id.clone(), device.state.get()))
+            .collect()
+    }
+
+    /// `None` for a device that is not running.
+    pub fn state(&self, id: &DeviceId) -> Option<DeviceState> {
+        self.lock().get(id).map(|device| device.state.get())
+    }
+
+    /// Changes from now on; take `states` after subscribing, and again when told of a lag.
+    pub fn subscribe(&self) -> broadcast::Receiver<FleetEvent> {
+        self.events.subscribe()
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.shared.tally.counters()
+    }
+
+    fn handle(&self, id: &DeviceId) -> Result<Handle, SimError> {
+        let devices = self.lock();
+        let device = devices.get(id).ok_or_else(|| SimError::NotRunning(id.to_string()))?;
+        Ok(device.handle.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Running>> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn finish(stopping: Vec<Running>) {
+    for device in &stopping {
+        device.stop.cancel();
+    }
+    for device in stopping {
+        // A task that panicked is over as well.
+        let _ = device.task.await;
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
