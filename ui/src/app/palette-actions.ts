@@ -1,0 +1,65 @@
+import { useMemo } from "react";
+import { useTranslation } from "react-i18next";
+import { useNavigate } from "react-router";
+import { closeHub, openHub, readDevices, setTheme, startLocalHub, stopLocalHub, useStore } from "../store/store";
+import { openDialog, useUi } from "../store/ui";
+
+export type PaletteEntry = {
+  id: string;
+  group: "devices" | "actions" | "screens" | "hubs";
+  label: string;
+  note?: string;
+  run: () => void;
+};
+
+export function usePaletteActions(): PaletteEntry[] {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const app = useStore((model) => model.app);
+  const selected = useUi((ui) => ui.selected);
+  return useMemo(() => {
+    const entries: PaletteEntry[] = [];
+    const add = (group: PaletteEntry["group"], id: string, label: string, run: () => void, note?: string) =>
+      entries.push({ group, id: `${group}/${id}`, label, run, ...(note ? { note } : {}) });
+    // The screens that these lead to show the state, and with it what may have gone wrong.
+    const quietly = (work: Promise<unknown>) => void work.catch(() => undefined);
+
+    if (app?.active) {
+      if (selected.size > 0) {
+        add("actions", "update", t("devices.updateFirmware", { count: selected.size }), () =>
+          openDialog({ kind: "updateFirmware", deviceIds: [...selected].sort() }),
+        );
+      }
+      add("actions", "simulated", t("devices.addSimulated"), () => openDialog({ kind: "addSimulated" }));
+      add("actions", "create", t("devices.create"), () => openDialog({ kind: "createDevice" }), t("keys.create"));
+      add("actions", "reread", t("devices.reread"), () => void readDevices(), t("keys.reread"));
+    }
+    const local = app?.localHub.status;
+    if (local === "stopped" || local === "failed") {
+      add("actions", "start", t("localHub.start"), () => {
+        void navigate("/local-hub");
+        quietly(startLocalHub());
+      });
+    } else if (local === "running") {
+      add("actions", "stop", t("localHub.stop"), () => {
+        void navigate("/local-hub");
+        quietly(stopLocalHub());
+      });
+    }
+    for (const theme of ["light", "dark", "highContrast", "system"] as const) {
+      add("actions", theme, t("theme.use", { theme: t(`theme.${theme}`) }), () => quietly(setTheme(theme)));
+    }
+    add("actions", "shortcuts", t("shortcuts.title"), () => openDialog({ kind: "shortcuts" }), t("keys.map"));
+
+    if (app?.active) add("screens", "devices", t("nav.devices"), () => void navigate("/devices"));
+    add("screens", "updates", t("nav.updates"), () => void navigate("/updates"));
+    add("screens", "local", t("nav.localHub"), () => void navigate("/local-hub"));
+    add("screens", "welcome", t("hubs.connect"), () => void navigate("/welcome"));
+
+    for (const hub of app?.hubs ?? []) {
+      if (hub.id !== app?.active?.hub.id) add("hubs", hub.id, t("hubs.openNamed", { alias: hub.alias }), () => quietly(openHub(hub.id)), hub.hostName);
+    }
+    if (app?.active) add("hubs", "close", t("hubs.close"), () => quietly(closeHub()));
+    return entries;
+  }, [app, selected, navigate, t]);
+}

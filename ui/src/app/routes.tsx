@@ -1,0 +1,40 @@
+import { createHashRouter, Navigate, useParams } from "react-router";
+import { DevicePage } from "../features/device/DevicePage";
+import { DevicesPage } from "../features/devices/DevicesPage";
+import { LocalHubPage } from "../features/local-hub/LocalHubPage";
+import { MethodsTab } from "../features/methods/MethodsTab";
+import { TwinTab } from "../features/twin/TwinTab";
+import { UpdatePage } from "../features/updates/UpdatePage";
+import { UpdatesPage } from "../features/updates/UpdatesPage";
+import { WelcomePage } from "../features/welcome/WelcomePage";
+import { useStore } from "../store/store";
+import { RouteError } from "./RouteError";
+import { Shell } from "./Shell";
+
+function Start() {
+  const open = useStore((model) => model.app?.active !== null);
+  return <Navigate to={open ? "/devices" : "/welcome"} replace />;
+}
+
+function DeviceRoute() {
+  const { id = "" } = useParams();
+  return (
+    <DevicePage key={id} deviceId={id} twin={<TwinTab key={id} deviceId={id} />} methods={<MethodsTab key={id} deviceId={id} />} />
+  );
+}
+
+export const router = createHashRouter([
+  {
+    element: <Shell />,
+    errorElement: <RouteError />,
+    children: [
+      { index: true, element: <Start /> },
+      { path: "welcome", element: <WelcomePage /> },
+      { path: "devices", element: <DevicesPage />, children: [{ path: ":id", element: <DeviceRoute /> }] },
+      { path: "updates", element: <UpdatesPage /> },
+      { path: "updates/:id", element: <UpdatePage /> },
+      { path: "local-hub", element: <LocalHubPage /> },
+      { path: "*", element: <Start /> },
+    ],
+  },
+]);

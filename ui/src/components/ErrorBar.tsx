@@ -1,0 +1,46 @@
+import { Button, MessageBar, MessageBarActions, MessageBarBody, MessageBarTitle } from "@fluentui/react-components";
+import { DismissRegular } from "@fluentui/react-icons/svg/dismiss";
+import { useTranslation } from "react-i18next";
+import type { AppError } from "../ipc";
+import { copyText } from "../lib/clipboard";
+
+type Props = {
+  error: AppError | null;
+  /** What could not be done, e.g. "The devices could not be deleted". */
+  what?: string;
+  onRetry?: () => void;
+  onDismiss?: () => void;
+};
+
+export const errorDetails = (error: AppError): string =>
+  [error.code, error.message, error.hint, error.details].filter(Boolean).join("\n");
+
+/** What failed, what to do, and the details for whoever is asked for help. */
+export function ErrorBar({ error, what, onRetry, onDismiss }: Props) {
+  const { t } = useTranslation();
+  if (!error) return null;
+  return (
+    <MessageBar intent="error" layout="multiline" politeness="assertive" data-testid="error" data-code={error.code}>
+      <MessageBarBody>
+        {what ? <MessageBarTitle>{what}</MessageBarTitle> : null}
+        {error.message} {error.hint}
+      </MessageBarBody>
+      <MessageBarActions
+        containerAction={
+          onDismiss ? (
+            <Button appearance="transparent" size="small" icon={<DismissRegular />} aria-label={t("common.dismiss")} onClick={onDismiss} />
+          ) : undefined
+        }
+      >
+        {onRetry ? (
+          <Button size="small" onClick={onRetry}>
+            {t("common.retry")}
+          </Button>
+        ) : null}
+        <Button size="small" appearance="transparent" onClick={() => void copyText(errorDetails(error))}>
+          {t("common.copyDetails")}
+        </Button>
+      </MessageBarActions>
+    </MessageBar>
+  );
+}

@@ -1,0 +1,28 @@
+import { makeStyles, mergeClasses } from "@fluentui/react-components";
+import { type ReactNode, useEffect, useRef } from "react";
+import { reducedMotion } from "../lib/use-media";
+
+const useStyles = makeStyles({
+  root: { display: "inline-flex", alignItems: "center", minWidth: 0, borderRadius: "4px", padding: "1px 4px", margin: "0 -4px" },
+});
+
+/** Lights up for a second when `value` becomes another, not when it first appears. */
+export function Glow({ value, children, className }: { value: unknown; children: ReactNode; className?: string }) {
+  const styles = useStyles();
+  const ref = useRef<HTMLSpanElement>(null);
+  const before = useRef(value);
+  useEffect(() => {
+    if (Object.is(before.current, value)) return;
+    before.current = value;
+    if (reducedMotion()) return;
+    ref.current?.animate(
+      [{ backgroundColor: "var(--colorBrandBackground2Pressed)" }, { backgroundColor: "transparent" }],
+      { duration: 1000, easing: "ease-out" },
+    );
+  }, [value]);
+  return (
+    <span ref={ref} className={mergeClasses(styles.root, className)}>
+      {children}
+    </span>
+  );
+}

@@ -1,0 +1,30 @@
+import { makeStyles, ProgressBar, Text, tokens } from "@fluentui/react-components";
+import { useTranslation } from "react-i18next";
+import { formatBytes } from "../lib/format";
+
+const useStyles = makeStyles({
+  root: { display: "flex", alignItems: "center", gap: "8px", minWidth: 0 },
+  bar: { width: "40px", flexShrink: 0 },
+  text: { color: tokens.colorNeutralForeground3, whiteSpace: "nowrap" },
+});
+
+/** How full a section is; the text carries it, the bar only repeats it. */
+export function SizeMeter({ size, limit }: { size: number; limit: number }) {
+  const styles = useStyles();
+  const { t } = useTranslation();
+  const part = size / limit;
+  return (
+    <span className={styles.root}>
+      <ProgressBar
+        className={styles.bar}
+        value={Math.min(1, part)}
+        color={part > 1 ? "error" : part > 0.8 ? "warning" : "brand"}
+        thickness="medium"
+        aria-hidden
+      />
+      <Text size={200} className={styles.text}>
+        {t("common.sizeOf", { size: formatBytes(size), limit: formatBytes(limit) })}
+      </Text>
+    </span>
+  );
+}

@@ -1,0 +1,114 @@
+import { Button, makeStyles, mergeClasses, Text, tokens, Toolbar, ToolbarButton, ToolbarDivider, Tooltip } from "@fluentui/react-components";
+import { AddRegular } from "@fluentui/react-icons/svg/add";
+import { ArrowCircleUpRegular } from "@fluentui/react-icons/svg/arrow-circle-up";
+import { ArrowClockwiseRegular } from "@fluentui/react-icons/svg/arrow-clockwise";
+import { BeakerRegular } from "@fluentui/react-icons/svg/beaker";
+import { DeleteRegular } from "@fluentui/react-icons/svg/delete";
+import { DismissRegular } from "@fluentui/react-icons/svg/dismiss";
+import { PlayRegular } from "@fluentui/react-icons/svg/play";
+import { StopRegular } from "@fluentui/react-icons/svg/stop";
+import { useMemo } from "react";
+import { useTranslation } from "react-i18next";
+import { ErrorBar } from "../../components/ErrorBar";
+import { type BulkResult, ipc } from "../../ipc";
+import { useTask } from "../../lib/use-task";
+import { useThrottled } from "../../lib/use-throttled";
+import { readDevices, useStore } from "../../store/store";
+import { openDialog, select, tell, useUi } from "../../store/ui";
+
+const useStyles = makeStyles({
+  bar: { padding: "0 14px 8px", flexWrap: "wrap", flexShrink: 0, minHeight: "32px", gap: "2px" },
+  count: { padding: "0 4px 0 8px", whiteSpace: "nowrap" },
+  picked: { backgroundColor: tokens.colorNeutralBackground2, borderRadius: tokens.borderRadiusMedium, margin: "0 14px 8px", padding: "2px 4px" },
+  error: { padding: "0 20px 8px" },
+});
+
+export function ActionBar() {
+  const styles = useStyles();
+  const { t } = useTranslation();
+  const selected = useUi((ui) => ui.selected);
+  const { error, setError, running, run } = useTask();
+  const sums = useSelected(selected);
+
+  const bulk = (work: Promise<BulkResult>, done: "started" | "stopped") =>
+    run(async () => {
+      const result = await work;
+      tell({ text: t(`devices.${done}`, { count: result.done }), failures: result.failures });
+    });
+
+  return (
+    <>
+      {sums.ids.length === 0 ? (
+        <Toolbar className={styles.bar} aria-label={t("devices.actions")} size="small">
+          <ToolbarButton appearance="primary" icon={<BeakerRegular />} data-testid="add-simulated" onClick={() => openDialog({ kind: "addSimulated" })}>
+            {t("devices.addSimulated")}
+          </ToolbarButton>
+          <ToolbarButton icon={<AddRegular />} data-testid="create-device" onClick={() => openDialog({ kind: "createDevice" })}>
+            {t("devices.create")}
+          </ToolbarButton>
+          <Tooltip content={t("devices.reread")} relationship="label">
+            <ToolbarButton icon={<ArrowClockwiseRegular />} onClick={() => void readDevices()} />
+          </Tooltip>
+        </Toolbar>
+      ) : (
+        <Toolbar className={mergeClasses(styles.bar, styles.picked)} aria-label={t("devices.selectionActions")} size="small">
+          <Text weight="semibold" className={styles.count} aria-live="polite" data-testid="selected-count">
+            {t("devices.selected", { count: sums.ids.length })}
+          </Text>
+          <Button
+            size="small"
+            appearance="transparent"
+            icon={<DismissRegular />}
+            aria-label={t("devices.clearSelection")}
+            onClick={() => select(new Set(), null)}
+          />
+          <ToolbarDivider />
+          <ToolbarButton
+            appearance="primary"
+            icon={<ArrowCircleUpRegular />}
+            data-testid="update-firmware"
+            onClick={() => openDialog({ kind: "updateFirmware", deviceIds: sums.ids })}
+          >
+            {t("devices.updateFirmware", { count: sums.ids.length })}
+          </ToolbarButton>
+          {sums.stopped.length > 0 ? (
+            <ToolbarButton icon={<PlayRegular />} disabled={running} data-testid="start-simulated" onClick={() => void bulk(ipc.startSimulated(sums.stopped), "started")}>
+              {t("devices.start", { count: sums.stopped.length })}
+            </ToolbarButton>
+          ) : null}
+          {sums.running.length > 0 ? (
+            <ToolbarButton icon={<StopRegular />} disabled={running} data-testid="stop-simulated" onClick={() => void bulk(ipc.stopSimulated(sums.running), "stopped")}>
+              {t("devices.stop", { count: sums.running.length })}
+            </ToolbarButton>
+          ) : null}
+          <ToolbarButton icon={<DeleteRegular />} data-testid="delete-devices" onClick={() => openDialog({ kind: "deleteDevices", deviceIds: sums.ids })}>
+            {t("devices.delete", { count: sums.ids.length })}
+          </ToolbarButton>
+        </Toolbar>
+      )}
+      {error ? (
+        <div className={styles.error}>
+          <ErrorBar error={error} what={t("errors.simulated")} onDismiss={() => setError(null)} />
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+/** The picked devices that are still there, and which of them are ours to start or stop. */
+function useSelected(selected: ReadonlySet<string>) {
+  const table = useThrottled(useStore((model) => model.devices), 300);
+  return useMemo(() => {
+    const ids: string[] = [];
+    const stopped: string[] = [];
+    const running: string[] = [];
+    for (const id of selected) {
+      const row = table.rows.get(id);
+      if (!row) continue;
+      ids.push(id);
+      if (row.simulated === "stopped") stopped.push(id);
+      else if (row.simulated !== null) running.push(id);
+    }
+    return { ids: ids.sort(), stopped, running };
+  }, [selected, table]);
+}

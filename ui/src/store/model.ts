@@ -1,0 +1,56 @@
+import type { AppError, AppEvent, AppState } from "../ipc";
+import { applyCall, type Calls } from "./calls";
+import { applyDevices, type DeviceTable, emptyTable } from "./device-table";
+import { applyTwin, type Twins } from "./twins";
+import { applyUpdate, noUpdates, type Updates } from "./updates";
+
+/** What the backend has told. */
+export type Model = {
+  app: AppState | null;
+  /** The backend could not be reached at all. */
+  appError: AppError | null;
+  devices: DeviceTable;
+  twins: Twins;
+  calls: Calls;
+  updates: Updates;
+  /** Counts up when the device pages have to be read again. */
+  readings: number;
+};
+
+export const emptyModel = (): Model => ({
+  app: null,
+  appError: null,
+  devices: emptyTable(),
+  twins: {},
+  calls: {},
+  updates: noUpdates,
+  readings: 0,
+});
+
+/** Another hub is another world: nothing of the old one may be seen under the new one's name. */
+export function applyState(model: Model, app: AppState): Model {
+  const before = model.app?.active?.hub.id ?? null;
+  const after = app.active?.hub.id ?? null;
+  if (before === after) return { ...model, app, appError: null };
+  return { ...emptyModel(), app, readings: model.readings + 1 };
+}
+
+export function applyEvent(model: Model, event: AppEvent, now: number): Model {
+  switch (event.type) {
+    case "state":
+      return applyState(model, event.state);
+    case "devices":
+      return { ...model, devices: applyDevices(model.devices, event) };
+    case "devicesReset":
+      return { ...model, readings: model.readings + 1 };
+    case "twin":
+      return { ...model, twins: applyTwin(model.twins, event.twin, event.changed, now) };
+    case "method":
+      return { ...model, calls: applyCall(model.calls, event.call) };
+    case "update":
+      return { ...model, updates: applyUpdate(model.updates, event.update, event.devices) };
+  }
+}
+
+export const applyEvents = (model: Model, events: AppEvent[], now: number): Model =>
+  events.reduce((current, event) => applyEvent(current, event, now), model);

@@ -1,0 +1,34 @@
+import { create } from "zustand";
+import type { BulkFailure } from "../ipc";
+
+/** Dialogs that more than one screen can open; the frame shows them. */
+export type OpenDialog =
+  | { kind: "addSimulated" }
+  | { kind: "createDevice" }
+  | { kind: "deleteDevices"; deviceIds: string[] }
+  | { kind: "updateFirmware"; deviceIds: string[] }
+  | { kind: "palette" }
+  | { kind: "shortcuts" };
+
+/** The outcome of something done to many devices, shown above the list. */
+export type Notice = { text: string; failures: BulkFailure[] };
+
+type Ui = {
+  notice: Notice | null;
+  dialog: OpenDialog | null;
+  navOpen: boolean;
+  /** Devices picked in the list, and where a range with Shift starts. */
+  selected: ReadonlySet<string>;
+  anchor: string | null;
+  filter: string;
+};
+
+export const useUi = create<Ui>(() => ({ notice: null, dialog: null, navOpen: true, selected: new Set(), anchor: null, filter: "" }));
+
+export const openDialog = (dialog: OpenDialog) => useUi.setState({ dialog });
+export const closeDialog = () => useUi.setState({ dialog: null });
+export const tell = (notice: Notice | null) => useUi.setState({ notice });
+export const toggleNav = () => useUi.setState(({ navOpen }) => ({ navOpen: !navOpen }));
+export const setFilter = (filter: string) => useUi.setState({ filter });
+export const select = (selected: ReadonlySet<string>, anchor: string | null) => useUi.setState({ selected, anchor });
+export const forgetSelection = () => useUi.setState({ selected: new Set(), anchor: null, filter: "", notice: null });
