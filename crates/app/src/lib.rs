@@ -1,8 +1,9 @@
 //! What Twindeck can do, for the window and the command line alike.
 //!
 //! It knows no Tauri: a command of the window is one call into [`App`]. Secrets enter through
-//! [`hubs`] and [`credentials`], and nothing in [`view`] can carry one out again.
+//! [`App::add_hub`] and live in [`credentials`]; nothing in [`view`] can carry one out again.
 
+pub mod credentials;
 pub mod error;
 pub mod firmware;
 pub mod package_server;
@@ -13,11 +14,268 @@ pub mod view;
 pub mod watch;
 
 mod db;
+mod devices;
+mod events;
+mod hubs;
+mod methods;
+mod open_hub;
+mod twins;
+mod updates;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 pub use error::{AppError, Code, Result};
 use hub_protocol::Timestamp;
+pub use hubs::check_connection_string;
+use local_hub::LocalHub;
+use rusqlite::OptionalExtension;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use view::{AppEvent, AppState, LocalHubState, LocalHubStatus, SavedHub, Settings, Theme};
+
+use crate::{credentials::Credentials, db::Db, events::Events, open_hub::OpenHub, package_server::PackageServer};
+
+/// The application behind the window. A handle.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    db: Db,
+    credentials: Credentials,
+    keychain: view::KeychainState,
+    events: Arc<Events>,
+    packages: PackageServer,
+    /// Hubs whose string could not go into a keychain.
+    session_hubs: Mutex<Vec<SavedHub>>,
+    open: Mutex<Option<Arc<OpenHub>>>,
+    switching: tokio::sync::Mutex<()>,
+    local: tokio::sync::Mutex<Option<Arc<LocalHub>>>,
+    local_state: Mutex<LocalHubState>,
+    settings: Mutex<Settings>,
+    running_calls: Mutex<BTreeSet<u32>>,
+    cancels: Mutex<BTreeMap<u32, CancellationToken>>,
+    _stop: DropGuard,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl App {
+    /// Opens the application's data in `dir`, making what is missing.
+    pub async fn open(dir: &Path) -> Result<Self> {
+        let unusable = |error: std::io::Error| {
+            AppError::new(
+                Code::Storage,
+                format!("The data folder {} cannot be used: {error}.", dir.display()),
+            )
+            .hint("Check that the disk has room and the folder can be written.")
+        };
+        tokio::fs::create_dir_all(dir).await.map_err(unusable)?;
+        let db = Db::open(&dir.join("twindeck.db"))?;
+        let settings = db.call(|sql| {
+            updates::mark_interrupted(sql)?;
+            let theme: Option<String> = sql
+                .query_row("SELECT value FROM settings WHERE key = 'theme'", [], |row| row.get(0))
+                .optional()?;
+            Ok(Settings {
+                theme: theme.and_then(db::from_text).unwrap_or_default(),
+            })
+        });
+        let settings = settings.await?;
+        let credentials = Credentials::default();
+        let keychain = credentials.probe().await;
+        let local_state = LocalHubState {
+            status: LocalHubStatus::Stopped,
+            host_name: "localhost".into(),
+            mqtt_port: 8883,
+            https_port: 443,
+            ca_file: String::new(),
+            data_dir: dir.join("local-hub").display().to_string(),
+            note: None,
+            error: None,
+        };
+        let stop = CancellationToken::new();
+        let app = Self(Arc::new(Inner {
+            dir: dir.to_owned(),
+            db,
+            credentials,
+            keychain,
+            events: Arc::default(),
+            packages: PackageServer::start(dir.join("packages")).await?,
+            session_hubs: Mutex::default(),
+            open: Mutex::default(),
+            switching: tokio::sync::Mutex::default(),
+            local: tokio::sync::Mutex::default(),
+            local_state: Mutex::new(local_state),
+            settings: Mutex::new(settings),
+            running_calls: Mutex::default(),
+            cancels: Mutex::default(),
+            _stop: stop.clone().drop_guard(),
+        }));
+        app.spawn_events(stop);
+        Ok(app)
+    }
+
+    pub async fn state(&self) -> Result<AppState> {
+        Ok(AppState {
+            version: env!("CARGO_PKG_VERSION").into(),
+            hubs: self.saved_hubs().await?,
+            active: self.hub().ok().map(|hub| hub.view()),
+            keychain: self.0.keychain.clone(),
+            local_hub: self.local_hub_state(),
+            settings: lock(&self.0.settings).clone(),
+        })
+    }
+
+    /// Batches of facts, at most 20 a second.
+    pub fn subscribe(&self) -> mpsc::Receiver<Vec<AppEvent>> {
+        self.0.events.subscribe()
+    }
+
+    pub async fn set_theme(&self, theme: Theme) -> Result<()> {
+        lock(&self.0.settings).theme = theme;
+        let store = move |sql: &rusqlite::Connection| {
+            sql.execute(
+                "INSERT OR REPLACE INTO settings (key, value) VALUES ('theme', ?1)",
+                [db::to_text(&theme)],
+            )?;
+            Ok(())
+        };
+        self.0.db.call(store).await?;
+        self.0.events.state_changed();
+        Ok(())
+    }
+
+    /// Closes the open hub and stops the local one; what is under way is kept and resumed.
+    pub async fn shutdown(&self) {
+        self.close_hub().await;
+        if let Err(error) = self.stop_local_hub().await {
+            tracing::warn!("the local hub did not stop cleanly: {error}");
+        }
+    }
+
+    fn spawn_events(&self, stop: CancellationToken) {
+        // Weak, so that this task does not keep the application alive.
+        let inner = Arc::downgrade(&self.0);
+        let events = self.0.events.clone();
+        tokio::spawn(async move {
+            loop {
+                let pending = tokio::select! {
+                    () = stop.cancelled() => return,
+                    pending = events.next() => pending,
+                };
+                let Some(inner) = inner.upgrade() else { return };
+                let batch = Self(inner).batch(pending).await;
+                events.send(&batch);
+                tokio::time::sleep(events::INTERVAL).await;
+            }
+        });
+    }
+
+    async fn batch(&self, pending: events::Pending) -> Vec<AppEvent> {
+        let mut batch = Vec::new();
+        let rows_changed = !pending.rows.is_empty() || !pending.removed.is_empty();
+        if pending.reset {
+            batch.push(AppEvent::DevicesReset);
+        }
+        if let Ok(hub) = self.hub() {
+            if rows_changed && !pending.reset {
+                let entries: Vec<_> = pending.rows.iter().filter_map(|id| hub.table.get(id)).collect();
+                let simulated = hub.simulated();
+                batch.push(AppEvent::Devices {
+                    upserts: entries.iter().map(|entry| hub.row(entry, &simulated)).collect(),
+                    removed: pending.removed.iter().map(ToString::to_string).collect(),
+                    total: open_hub::count(hub.table.counts().0),
+                });
+            }
+            for (id, changed) in pending.twins {
+                if let Some(entry) = hub.table.get(&id) {
+                    let twin = Box::new(twins::view(&entry.twin));
+                    batch.push(AppEvent::Twin {
+                        twin,
+                        changed: changed.into_iter().collect(),
+                    });
+                }
+            }
+        }
+        batch.extend(
+            pending
+                .calls
+                .into_iter()
+                .map(|call| AppEvent::Method { call: Box::new(call) }),
+        );
+        for (id, devices) in pending.updates {
+            match self.update_with(id, devices.into_iter().collect()).await {
+                Ok((update, devices)) => batch.push(AppEvent::Update {
+                    update: Box::new(update),
+                    devices,
+                }),
+                Err(error) => tracing::warn!("update {id} could not be shown: {error}"),
+            }
+        }
+        // The counters of the status bar go with the rows.
+        if pending.state || rows_changed {
+            match self.state().await {
+                Ok(state) => batch.push(AppEvent::State { state: Box::new(state) }),
+                Err(error) => tracing::warn!("the state could not be shown: {error}"),
+            }
+        }
+        batch
+    }
+
+    fn hub(&self) -> Result<Arc<OpenHub>> {
+        lock(&self.0.open).clone().ok_or_else(AppError::no_hub)
+    }
+
+    fn set_open(&self, hub: Option<Arc<OpenHub>>) -> Option<Arc<OpenHub>> {
+        std::mem::replace(&mut *lock(&self.0.open), hub)
+    }
+
+    fn session_hubs(&self) -> MutexGuard<'_, Vec<SavedHub>> {
+        lock(&self.0.session_hubs)
+    }
+
+    fn running_calls(&self) -> MutexGuard<'_, BTreeSet<u32>> {
+        lock(&self.0.running_calls)
+    }
+
+    fn cancels(&self) -> MutexGuard<'_, BTreeMap<u32, CancellationToken>> {
+        lock(&self.0.cancels)
+    }
+
+    fn local_hub_state(&self) -> LocalHubState {
+        lock(&self.0.local_state).clone()
+    }
+
+    fn set_local_state(&self, change: impl FnOnce(&mut LocalHubState)) {
+        change(&mut lock(&self.0.local_state));
+        self.0.events.state_changed();
+    }
+
+    fn local_dir(&self) -> PathBuf {
+        self.0.dir.join("local-hub")
+    }
+
+    fn packages_dir(&self) -> PathBuf {
+        self.0.dir.join("packages")
+    }
+}
 
 /// The clock, read at the edge only.
 pub(crate) fn now() -> Timestamp {
     Timestamp(time::OffsetDateTime::now_utc())
+}
+
+/// Sixteen random hex digits.
+pub(crate) fn random_id() -> Result<String> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| AppError::new(Code::Internal, "The system gave no randomness.").details(error))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

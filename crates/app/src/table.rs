@@ -5,12 +5,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use hub_protocol::{
-    DeviceId, Timestamp,
-    identity::{ConnectionState, Status},
-    merge::Object,
-    twin::Twin,
-};
+use hub_protocol::{DeviceId, Timestamp, identity::ConnectionState, merge::Object, twin::Twin};
 use local_hub::TwinSection;
 use tokio::sync::broadcast;
 
@@ -192,10 +187,6 @@ impl DeviceTable {
         let gone: Vec<DeviceId> = self.ids().into_iter().filter(|id| !seen.contains(id)).collect();
         gone.iter().for_each(|id| self.remove(id));
     }
-}
-
-pub(crate) fn is_enabled(twin: &Twin) -> bool {
-    twin.status == Status::Enabled
 }
 
 #[cfg(test)]

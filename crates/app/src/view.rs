@@ -248,7 +248,7 @@ pub struct MethodRequest {
     pub connect_timeout_seconds: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Type)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct MethodCall {
     pub id: u32,

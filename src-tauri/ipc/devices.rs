@@ -1,0 +1,43 @@
+//! Devices of the open hub.
+
+use tauri::State;
+use twindeck_app::{
+    App, Result,
+    view::{BulkResult, DevicePage, NewDevices},
+};
+
+#[tauri::command]
+#[specta::specta]
+pub(super) async fn list_devices(app: State<'_, App>, offset: u32, limit: u32) -> Result<DevicePage> {
+    app.list_devices(offset, limit)
+}
+
+#[tauri::command]
+#[specta::specta]
+pub(super) async fn create_devices(app: State<'_, App>, request: NewDevices) -> Result<BulkResult> {
+    app.create_devices(request).await
+}
+
+#[tauri::command]
+#[specta::specta]
+pub(super) async fn delete_devices(app: State<'_, App>, device_ids: Vec<String>) -> Result<BulkResult> {
+    app.delete_devices(device_ids).await
+}
+
+#[tauri::command]
+#[specta::specta]
+pub(super) async fn set_device_enabled(app: State<'_, App>, device_id: String, enabled: bool) -> Result<()> {
+    app.set_device_enabled(device_id, enabled).await
+}
+
+#[tauri::command]
+#[specta::specta]
+pub(super) async fn start_simulated(app: State<'_, App>, device_ids: Vec<String>) -> Result<BulkResult> {
+    app.start_simulated(device_ids).await
+}
+
+#[tauri::command]
+#[specta::specta]
+pub(super) async fn stop_simulated(app: State<'_, App>, device_ids: Vec<String>) -> Result<BulkResult> {
+    app.stop_simulated(device_ids).await
+}

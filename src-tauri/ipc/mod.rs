@@ -1,0 +1,94 @@
+//! The typed commands, one thin file a feature, and the stream of events to the window.
+//!
+//! `ui/src/ipc/bindings.ts` is generated from this list; the test below fails until it is
+//! committed.
+
+mod devices;
+mod hubs;
+mod methods;
+mod twins;
+mod updates;
+
+use tauri::{State, ipc::Channel};
+use tauri_specta::{Builder, ErrorHandlingMode, collect_commands};
+use twindeck_app::{
+    App, Result,
+    view::{AppEvent, AppState, Theme},
+};
+
+pub(crate) fn commands() -> Builder<tauri::Wry> {
+    Builder::<tauri::Wry>::new().error_handling(ErrorHandlingMode::Throw).commands(collect_commands![
+        app_state,
+        subscribe,
+        set_theme,
+        hubs::start_local_hub,
+        hubs::stop_local_hub,
+        hubs::check_connection_string,
+        hubs::add_hub,
+        hubs::open_hub,
+        hubs::close_hub,
+        hubs::forget_hub,
+        hubs::copy_connection_string,
+        devices::list_devices,
+        devices::create_devices,
+        devices::delete_devices,
+        devices::set_device_enabled,
+        devices::start_simulated,
+        devices::stop_simulated,
+        twins::get_twin,
+        twins::watch_twin,
+        twins::unwatch_twin,
+        twins::update_twin,
+        methods::invoke_method,
+        methods::method_calls,
+        updates::list_packages,
+        updates::pick_package,
+        updates::sample_package,
+        updates::start_update,
+        updates::list_updates,
+        updates::update_devices,
+        updates::cancel_update,
+    ])
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn app_state(app: State<'_, App>) -> Result<AppState> {
+    app.state().await
+}
+
+/// Sends batches of events until the window's page is gone.
+#[tauri::command]
+#[specta::specta]
+async fn subscribe(app: State<'_, App>, channel: Channel<Vec<AppEvent>>) -> Result<()> {
+    let mut batches = app.subscribe();
+    tauri::async_runtime::spawn(async move {
+        while let Some(batch) = batches.recv().await {
+            if channel.send(batch).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+#[tauri::command]
+#[specta::specta]
+async fn set_theme(app: State<'_, App>, theme: Theme) -> Result<()> {
+    app.set_theme(theme).await
+}
+
+#[cfg(test)]
+mod tests {
+    use specta_typescript::Typescript;
+
+    #[test]
+    fn the_bindings_of_the_window_are_the_ones_committed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ui/src/ipc/bindings.ts");
+        let before = std::fs::read_to_string(path).unwrap_or_default();
+        let header = "// Generated from src-tauri/ipc; do not edit.\n/* eslint-disable */\n";
+        super::commands().export(Typescript::default().header(header), path).unwrap();
+        let after = std::fs::read_to_string(path).unwrap();
+        assert_eq!(before, after, "the bindings were out of date and have been written anew: commit them");
+    }
+}
