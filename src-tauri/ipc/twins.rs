@@ -1,10 +1,9 @@
 //! Device twins.
 
-use serde_json::Value;
 use tauri::State;
 use twindeck_app::{
     App, Result,
-    view::{TwinSection, TwinView},
+    view::{Json, TwinSection, TwinView},
 };
 
 #[tauri::command]
@@ -31,8 +30,8 @@ pub(super) async fn update_twin(
     app: State<'_, App>,
     device_id: String,
     section: TwinSection,
-    patch: Value,
+    patch: Json,
     etag: String,
 ) -> Result<TwinView> {
-    app.update_twin(device_id, section, patch, etag).await
+    app.update_twin(device_id, section, patch.0, etag).await
 }

@@ -1,6 +1,8 @@
 //! What the window shows: the types that cross to the UI. Numbers fit JavaScript's, times are
 //! ISO 8601 texts, and no type here can hold a key.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use specta::Type;
@@ -208,6 +210,23 @@ pub struct BulkResult {
     pub failures: Vec<BulkFailure>,
 }
 
+/// Any JSON, as TypeScript is told of it: its own numbers are all doubles.
+#[derive(Debug, Clone, PartialEq, Serialize, Type)]
+#[serde(untagged)]
+pub enum JsonValue {
+    Null,
+    Bool(bool),
+    Number(f64),
+    String(String),
+    Array(Vec<JsonValue>),
+    Object(BTreeMap<String, JsonValue>),
+}
+
+/// JSON from the window.
+#[derive(Debug, Clone, PartialEq, Deserialize, Type)]
+#[serde(transparent)]
+pub struct Json(#[specta(type = JsonValue)] pub Value);
+
 #[derive(Debug, Clone, PartialEq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct TwinView {
@@ -218,12 +237,17 @@ pub struct TwinView {
     pub connected: bool,
     pub last_activity_at: Option<String>,
     pub authentication_type: String,
+    #[specta(type = JsonValue)]
     pub tags: Value,
+    #[specta(type = JsonValue)]
     pub desired: Value,
+    #[specta(type = JsonValue)]
     pub reported: Value,
     pub desired_version: u32,
     pub reported_version: u32,
+    #[specta(type = JsonValue)]
     pub desired_metadata: Value,
+    #[specta(type = JsonValue)]
     pub reported_metadata: Value,
     pub tags_size: u32,
     pub desired_size: u32,
