@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hub_client::{HubClient, RetryPolicy};
 use hub_protocol::{Secret, ServiceConnectionString};
-use local_hub::{LocalHub, LocalHubConfig};
+use local_hub::LocalHub;
 use rusqlite::params;
 
 use crate::{
@@ -220,7 +220,7 @@ impl App {
         let mut local = self.0.local.lock().await;
         if local.is_none() {
             self.set_local_state(|state| state.status = LocalHubStatus::Starting);
-            match LocalHub::start(LocalHubConfig::new(self.local_dir())).await {
+            match LocalHub::start(self.0.local_config.clone()).await {
                 Ok(hub) => {
                     let addresses = hub.addresses().clone();
                     self.set_local_state(|state| {

@@ -31,7 +31,7 @@ use std::{
 pub use error::{AppError, Code, Result};
 use hub_protocol::Timestamp;
 pub use hubs::check_connection_string;
-use local_hub::LocalHub;
+use local_hub::{LocalHub, LocalHubConfig};
 use rusqlite::OptionalExtension;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -55,6 +55,7 @@ struct Inner {
     open: Mutex<Option<Arc<OpenHub>>>,
     switching: tokio::sync::Mutex<()>,
     local: tokio::sync::Mutex<Option<Arc<LocalHub>>>,
+    local_config: LocalHubConfig,
     local_state: Mutex<LocalHubState>,
     settings: Mutex<Settings>,
     running_calls: Mutex<BTreeSet<u32>>,
@@ -67,8 +68,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl App {
-    /// Opens the application's data in `dir`, making what is missing.
+    /// Opens the application's data in `dir`, making what is missing. The local hub will listen
+    /// where SDKs look for one.
     pub async fn open(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, LocalHubConfig::new(dir.join("local-hub"))).await
+    }
+
+    /// As [`App::open`], with the local hub on free ports, so that it runs beside anything.
+    pub async fn open_on_free_ports(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, LocalHubConfig::on_free_ports(dir.join("local-hub"))).await
+    }
+
+    async fn open_with(dir: &Path, local_config: LocalHubConfig) -> Result<Self> {
         let unusable = |error: std::io::Error| {
             AppError::new(
                 Code::Storage,
@@ -96,7 +107,7 @@ impl App {
             mqtt_port: 8883,
             https_port: 443,
             ca_file: String::new(),
-            data_dir: dir.join("local-hub").display().to_string(),
+            data_dir: local_config.data_dir.display().to_string(),
             note: None,
             error: None,
         };
@@ -112,6 +123,7 @@ impl App {
             open: Mutex::default(),
             switching: tokio::sync::Mutex::default(),
             local: tokio::sync::Mutex::default(),
+            local_config,
             local_state: Mutex::new(local_state),
             settings: Mutex::new(settings),
             running_calls: Mutex::default(),
@@ -256,10 +268,6 @@ impl App {
     fn set_local_state(&self, change: impl FnOnce(&mut LocalHubState)) {
         change(&mut lock(&self.0.local_state));
         self.0.events.state_changed();
-    }
-
-    fn local_dir(&self) -> PathBuf {
-        self.0.dir.join("local-hub")
     }
 
     fn packages_dir(&self) -> PathBuf {
