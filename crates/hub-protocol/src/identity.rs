@@ -227,18 +227,28 @@ impl DeviceIdentity {
     }
 }
 
-/// How one item of the bulk call `POST /devices` is meant.
+/// How one item of the bulk call `POST /devices` is meant. Microsoft's Node client capitalises
+/// some of the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ImportMode {
+    #[serde(alias = "Create")]
     Create,
+    #[serde(alias = "CreateOrUpdate")]
     CreateOrUpdate,
+    #[serde(alias = "CreateOrUpdateIfMatchETag")]
     CreateOrUpdateIfMatchETag,
+    #[serde(alias = "Update")]
     Update,
+    #[serde(alias = "UpdateIfMatchETag")]
     UpdateIfMatchETag,
+    #[serde(alias = "Delete")]
     Delete,
+    #[serde(alias = "DeleteIfMatchETag")]
     DeleteIfMatchETag,
+    #[serde(alias = "UpdateTwin")]
     UpdateTwin,
+    #[serde(alias = "UpdateTwinIfMatchETag")]
     UpdateTwinIfMatchETag,
 }
 

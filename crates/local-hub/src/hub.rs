@@ -232,14 +232,16 @@ impl Hub {
         write.await
     }
 
+    /// Stored only if no newer connection of the device has come in the meantime.
     pub(crate) async fn disconnect(&self, device_id: &DeviceId) {
-        let id = device_id.clone();
-        if let Err(error) = self
-            .0
-            .store
-            .write(move |transaction| transaction.disconnect(&id, now()))
-            .await
-        {
+        let (id, sessions) = (device_id.clone(), self.0.sessions.clone());
+        let stored = self.0.store.write(move |transaction| {
+            if sessions.get(&id).is_some() {
+                return Ok(());
+            }
+            transaction.disconnect(&id, now())
+        });
+        if let Err(error) = stored.await {
             tracing::warn!(device = %device_id, "a disconnect could not be stored: {error}");
         }
     }

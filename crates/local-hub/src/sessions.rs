@@ -34,10 +34,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(outbox: mpsc::Sender<Outgoing>, filters: Vec<Filter>, close: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(outbox: mpsc::Sender<Outgoing>, close: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             outbox,
-            subscribed: Mutex::new(filters),
+            subscribed: Mutex::default(),
             close,
         })
     }

@@ -119,7 +119,7 @@ pub(crate) async fn serve(hub: Hub, stream: TlsStream<TcpStream>, stop: Cancella
     };
     let end = tokio::select! {
         () = stop.cancelled() => Err(End::Kicked),
-        opened = timeout(CONNECT_WAIT, open(&hub, &mut wire)) => opened.unwrap_or(Err(End::Silent(CONNECT_WAIT))),
+        opened = open(&hub, &mut wire) => opened,
     };
     match end {
         Ok(connection) => connection.run(wire, stop).await,
@@ -130,9 +130,10 @@ pub(crate) async fn serve(hub: Hub, stream: TlsStream<TcpStream>, stop: Cancella
     }
 }
 
-/// CONNECT to CONNACK.
+/// Everything up to the CONNACK, which is the connection's own first word.
 async fn open(hub: &Hub, wire: &mut Wire) -> Result<Connection, End> {
-    let packet = match wire.read().await {
+    let first = timeout(CONNECT_WAIT, wire.read()).await;
+    let packet = match first.unwrap_or(Err(End::Silent(CONNECT_WAIT))) {
         Err(End::Malformed(text)) if text.contains("rotocol") => {
             return refuse(wire, ConnectReturnCode::RefusedProtocolVersion, End::Malformed(text)).await;
         }
@@ -146,14 +147,7 @@ async fn open(hub: &Hub, wire: &mut Wire) -> Result<Connection, End> {
         return refuse(wire, ConnectReturnCode::RefusedProtocolVersion, end).await;
     }
     match admit(hub, &connect).await {
-        Ok((connection, session_present)) => {
-            wire.queue(&Packet::ConnAck(ConnAck::new(
-                ConnectReturnCode::Success,
-                session_present,
-            )))?;
-            wire.flush().await?;
-            Ok(connection)
-        }
+        Ok(connection) => Ok(connection),
         // 5 for what somebody must mend, 3 for "try later": clients stop or retry by it.
         Err(error) => {
             let later = matches!(error.code, ErrorCode::ServiceUnavailable | ErrorCode::ServerError);
@@ -173,23 +167,31 @@ async fn refuse(wire: &mut Wire, code: ConnectReturnCode, end: End) -> Result<Co
     Err(end)
 }
 
-async fn admit(hub: &Hub, connect: &Connect) -> Result<(Connection, bool), HubError> {
+async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
     let missing = || HubError::new(ErrorCode::IotHubUnauthorizedAccess, "The device gave no credentials.");
     let login = connect.login.as_ref().ok_or_else(missing)?;
     let (device_id, model_id) = claimed_device(&connect.client_id, &login.username, hub.names())?;
     let device = hub.device(device_id.as_str()).await?;
     let expiry = hub.gate().device(&device, &login.password)?;
-    let stored = hub.connect(&device_id, connect.clean_session, model_id).await?;
-
     let (outbox, inbox) = mpsc::channel(OUTBOX);
-    let close = CancellationToken::new();
-    let session = Session::new(outbox, stored.filters, close);
+    let session = Session::new(outbox, CancellationToken::new());
+    // In place before its connect is stored: the end of the connection before it, should it be
+    // stored later, then finds the device connected and leaves it so.
     hub.sessions().insert(device_id.clone(), session.clone());
+    let stored = match hub.connect(&device_id, connect.clean_session, model_id).await {
+        Ok(stored) => stored,
+        Err(error) => {
+            hub.sessions().remove(&device_id, &session);
+            return Err(error);
+        }
+    };
+    session.subscribe(&stored.filters);
+    hub.sessions().subscriptions_changed();
     let seconds_left = expiry.saturating_sub(u64::try_from(now().unix_seconds()).unwrap_or_default());
     // A token already in its skew is good for the rest of it at least.
     let lives = Duration::from_secs(seconds_left.clamp(60, 10 * 365 * 86_400));
     let keep_alive = Duration::from_millis(u64::from(connect.keep_alive) * 1500);
-    let connection = Connection {
+    Ok(Connection {
         hub: hub.clone(),
         device_id,
         session,
@@ -201,8 +203,8 @@ async fn admit(hub: &Hub, connect: &Connect) -> Result<(Connection, bool), HubEr
         } else {
             keep_alive.min(MAX_SILENCE)
         },
-    };
-    Ok((connection, stored.present))
+        session_present: stored.present,
+    })
 }
 
 struct Connection {
@@ -213,17 +215,27 @@ struct Connection {
     keeps_session: bool,
     token_expires: Instant,
     silence: Duration,
+    session_present: bool,
 }
 
 impl Connection {
     async fn run(mut self, mut wire: Wire, stop: CancellationToken) {
-        let end = self.exchange(&mut wire, &stop).await;
+        let end = match self.welcome(&mut wire).await {
+            Ok(()) => self.exchange(&mut wire, &stop).await,
+            Err(end) => end,
+        };
         tracing::debug!(device = %self.device_id, "connection ended: {end}");
         let _ = timeout(Duration::from_secs(1), wire.stream.shutdown()).await;
         // A newer connection of the same device has already taken this one's place.
         if self.hub.sessions().remove(&self.device_id, &self.session) {
             self.hub.disconnect(&self.device_id).await;
         }
+    }
+
+    async fn welcome(&self, wire: &mut Wire) -> Result<(), End> {
+        let welcome = ConnAck::new(ConnectReturnCode::Success, self.session_present);
+        wire.queue(&Packet::ConnAck(welcome))?;
+        wire.flush().await
     }
 
     async fn exchange(&mut self, wire: &mut Wire, stop: &CancellationToken) -> End {

@@ -1,0 +1,286 @@
+//! What can be typed.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hub_protocol::DeviceId;
+
+use crate::connection::Connection;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 bad input; nothing was done then.";
+
+/// Azure IoT Hub in the terminal: a hub on this machine, simulated devices, twins, methods, and
+/// firmware updates.
+#[derive(Debug, Parser)]
+#[command(name = "twindeckctl", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Print JSON for machines: results on stdout, an error as one object on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The hub on this machine
+    #[command(subcommand)]
+    Hub(Hub),
+    /// The hub's device registry
+    #[command(subcommand)]
+    Device(Device),
+    /// Run simulated devices until stopped; missing ones are created
+    Simulate(Simulate),
+    /// Call a direct method and print the device's answer
+    Invoke(Invoke),
+    /// Device twins
+    #[command(subcommand)]
+    Twin(Twin),
+    /// Firmware of many devices
+    #[command(subcommand)]
+    Firmware(Firmware),
+    /// A hub, 20 devices and a firmware update in this terminal; ends by itself
+    Demo,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hub {
+    /// Run the hub until stopped; prints one JSON line when it is ready
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Keeps certificates, keys and the database [default: a folder of your own]
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) bind: IpAddr,
+    /// Where devices connect; 0 takes any free port
+    #[arg(long, default_value_t = 8883)]
+    pub(crate) mqtt_port: u16,
+    /// Where services connect; 0 takes any free port [default: 443, or 8443 if that cannot be had]
+    #[arg(long)]
+    pub(crate) https_port: Option<u16>,
+    /// The name in certificates and connection strings
+    #[arg(long, default_value = "localhost")]
+    pub(crate) hostname: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// Create devices; the hub makes their keys
+    Create {
+        #[arg(required = true, value_name = "ID", value_parser = device_id)]
+        ids: Vec<DeviceId>,
+    },
+    /// List all devices
+    List,
+    /// Delete devices with their twins
+    Delete {
+        #[arg(required = true, value_name = "ID", value_parser = device_id)]
+        ids: Vec<DeviceId>,
+    },
+    /// Print what a device needs to connect; it holds the device's key
+    ConnectionString {
+        #[arg(value_parser = device_id)]
+        id: DeviceId,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Model {
+    Reboot,
+    Firmware,
+    LockDoor,
+    FactoryReset,
+}
+
+impl From<Model> for device_sim::Model {
+    fn from(model: Model) -> Self {
+        match model {
+            Model::Reboot => Self::Reboot,
+            Model::Firmware => Self::Firmware,
+            Model::LockDoor => Self::LockDoor,
+            Model::FactoryReset => Self::FactoryReset,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Speed {
+    /// Stages take hardly any time
+    Fast,
+    /// Stages take as long as in Microsoft's tutorials
+    Tutorial,
+}
+
+impl From<Speed> for device_sim::Speed {
+    fn from(speed: Speed) -> Self {
+        match speed {
+            Speed::Fast => Self::Fast,
+            Speed::Tutorial => Self::Tutorial,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) count: u32,
+    #[arg(long)]
+    pub(crate) model: Model,
+    /// Devices are called PREFIX-0001, PREFIX-0002, … [default: the model's name]
+    #[arg(long, value_parser = device_id)]
+    pub(crate) prefix: Option<DeviceId>,
+    #[arg(long, default_value = "tutorial")]
+    pub(crate) speed: Speed,
+    /// Where the hub takes MQTT over TLS
+    #[arg(long, default_value_t = 8883)]
+    pub(crate) mqtt_port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Invoke {
+    #[arg(value_parser = device_id)]
+    pub(crate) device: DeviceId,
+    pub(crate) method: String,
+    /// JSON of at most 128 KiB
+    #[arg(long, default_value = "null")]
+    pub(crate) payload: String,
+    /// Seconds the device has for its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=300))]
+    pub(crate) response_timeout: u32,
+    /// Seconds to wait for a device that is offline
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=300))]
+    pub(crate) connect_timeout: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Twin {
+    /// Print the whole twin
+    Show {
+        #[arg(value_parser = device_id)]
+        device: DeviceId,
+    },
+    /// Merge tags and desired properties; null removes a key
+    Update {
+        #[arg(value_parser = device_id)]
+        device: DeviceId,
+        /// {"tags": {…}, "properties": {"desired": {…}}}, or - to read it from standard input
+        patch: String,
+    },
+    /// Print a line for each change until stopped; what comes and goes between two looks is not seen
+    Watch {
+        #[arg(value_parser = device_id)]
+        device: DeviceId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Firmware {
+    /// Update devices and follow them to the end
+    Update(Update),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    #[command(flatten)]
+    pub(crate) package: Package,
+    #[command(flatten)]
+    pub(crate) targets: Targets,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Package {
+    /// Serve this file to devices on this machine
+    #[arg(long, value_name = "FILE")]
+    pub(crate) package: Option<PathBuf>,
+    /// Where devices download the package
+    #[arg(long)]
+    pub(crate) uri: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Targets {
+    /// A device; may be repeated
+    #[arg(long = "device", value_name = "ID", num_args = 1.., value_parser = device_id)]
+    pub(crate) devices: Vec<DeviceId>,
+    /// A condition such as "tags.hall = 'B'", or a whole query over devices
+    #[arg(long)]
+    pub(crate) query: Option<String>,
+}
+
+fn device_id(text: &str) -> Result<DeviceId, hub_protocol::InvalidDeviceId> {
+    DeviceId::new(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("twindeckctl").chain(arguments.split(' ')))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_are_taken_before_and_after_the_command() {
+        for text in [
+            "--json --ca-file ca.pem device list",
+            "device list --ca-file ca.pem --json",
+        ] {
+            let arguments = parse(text).unwrap();
+            assert!(arguments.json && arguments.connection.ca_file.is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_update_needs_one_package_and_one_choice_of_devices() {
+        assert!(parse("firmware update --package f --device a --device b").is_ok());
+        assert!(parse("firmware update --uri u --query q").is_ok());
+        assert!(parse("firmware update --package f --uri u --query q").is_err());
+        assert!(parse("firmware update --package f").is_err());
+        assert!(parse("firmware update --uri u --query q --device a").is_err());
+        assert!(parse("firmware update --device a").is_err());
+    }
+
+    #[test]
+    fn ids_and_timeouts_out_of_bounds_are_refused() {
+        for text in [
+            "device create a+b",
+            "device delete",
+            "invoke a m --response-timeout 4",
+            "invoke a m --connect-timeout 301",
+            "simulate --count 0 --model reboot",
+            "simulate --count 1 --model toaster",
+            "hub serve --mqtt-port 65536",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_model_of_the_fleet_has_its_name_here() {
+        for model in device_sim::Model::ALL {
+            let text = format!("simulate --count 1 --model {model}");
+            let Command::Simulate(simulate) = parse(&text).unwrap().command else {
+                panic!("{text}")
+            };
+            assert_eq!(device_sim::Model::from(simulate.model), model);
+        }
+    }
+}
