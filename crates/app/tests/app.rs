@@ -1,5 +1,7 @@
 //! The application behind the window, whole: its own local hub, its simulated devices, its files.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use hub_protocol::Secret;
