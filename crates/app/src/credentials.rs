@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use hub_protocol::Secret;
@@ -17,6 +18,12 @@ use crate::{
 /// The name under which the keychain lists our entries.
 const SERVICE: &str = "Twindeck";
 
+/// The window waits for the first question, and nobody is asked for a password by it.
+const PROBE: Duration = Duration::from_secs(3);
+
+/// Long enough for a person to type the keychain's password; a keychain may also never answer.
+const ANSWER: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 pub struct Credentials {
     session: Mutex<HashMap<String, Secret>>,
@@ -24,10 +31,22 @@ pub struct Credentials {
 
 /// The keychain's own threads must not be the runtime's: its Linux store starts a runtime.
 async fn off_thread<T: Send + 'static>(
+    limit: Duration,
     work: impl FnOnce() -> keyring::Result<T> + Send + 'static,
 ) -> Result<keyring::Result<T>> {
     let failed = |error| AppError::new(Code::Keychain, "The keychain failed.").details(error);
-    tokio::task::spawn_blocking(work).await.map_err(failed)
+    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
+        Ok(answer) => answer.map_err(failed),
+        Err(_) => Err(silent(limit)),
+    }
+}
+
+fn silent(limit: Duration) -> AppError {
+    AppError::new(
+        Code::Keychain,
+        format!("The keychain did not answer within {} seconds.", limit.as_secs()),
+    )
+    .hint("Unlock the keychain and try again.")
 }
 
 fn entry(hub_id: &str) -> keyring::Result<Entry> {
@@ -48,7 +67,7 @@ fn explain(error: &Error) -> String {
 impl Credentials {
     /// Asks the keychain for something it does not have.
     pub async fn probe(&self) -> KeychainState {
-        let asked = off_thread(|| match entry("probe")?.get_password() {
+        let asked = off_thread(PROBE, || match entry("probe")?.get_password() {
             Ok(_) | Err(Error::NoEntry) => Ok(()),
             Err(error) => Err(error),
         });
@@ -66,7 +85,10 @@ impl Credentials {
             }
             Err(error) => KeychainState {
                 available: false,
-                message: Some(error.message),
+                message: Some(format!(
+                    "{} Connection strings are kept in memory until Twindeck closes.",
+                    error.message
+                )),
             },
         }
     }
@@ -78,15 +100,25 @@ impl Credentials {
     /// Keeps a connection string as safely as this system can, and says where.
     pub async fn keep(&self, hub_id: &str, secret: &Secret) -> Result<SecretPlace> {
         let (id, text) = (hub_id.to_owned(), secret.clone());
-        let kept = off_thread(move || entry(&id)?.set_password(text.expose())).await?;
-        Ok(match kept {
-            Ok(()) => SecretPlace::Keychain,
-            Err(error) => {
-                tracing::info!("the keychain did not take an entry: {error}");
-                self.session().insert(hub_id.to_owned(), secret.clone());
-                SecretPlace::Session
+        let mut storing = tokio::task::spawn_blocking(move || entry(&id)?.set_password(text.expose()));
+        let why = match tokio::time::timeout(ANSWER, &mut storing).await {
+            Ok(Ok(Ok(()))) => return Ok(SecretPlace::Keychain),
+            Ok(Ok(Err(error))) => error.to_string(),
+            Ok(Err(panicked)) => panicked.to_string(),
+            Err(_) => {
+                // What is stored after all would belong to a hub that is not saved.
+                let id = hub_id.to_owned();
+                tokio::spawn(async move {
+                    if matches!(storing.await, Ok(Ok(()))) {
+                        let _ = off_thread(ANSWER, move || entry(&id)?.delete_credential()).await;
+                    }
+                });
+                silent(ANSWER).message
             }
-        })
+        };
+        tracing::info!("the keychain did not take an entry: {why}");
+        self.session().insert(hub_id.to_owned(), secret.clone());
+        Ok(SecretPlace::Session)
     }
 
     pub async fn find(&self, hub_id: &str) -> Result<Secret> {
@@ -94,7 +126,7 @@ impl Credentials {
             return Ok(secret.clone());
         }
         let id = hub_id.to_owned();
-        match off_thread(move || entry(&id)?.get_password()).await? {
+        match off_thread(ANSWER, move || entry(&id)?.get_password()).await? {
             Ok(text) => Ok(Secret::new(text)),
             Err(Error::NoEntry) => Err(AppError::new(
                 Code::Keychain,
@@ -115,7 +147,7 @@ impl Credentials {
             return Ok(());
         }
         let id = hub_id.to_owned();
-        match off_thread(move || entry(&id)?.delete_credential()).await? {
+        match off_thread(ANSWER, move || entry(&id)?.delete_credential()).await? {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
             Err(error) => Err(AppError::new(
                 Code::Keychain,

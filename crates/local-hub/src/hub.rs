@@ -40,8 +40,12 @@ struct Inner {
     events: broadcast::Sender<HubEvent>,
 }
 
+/// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
+/// are equal.
 pub(crate) fn now() -> Timestamp {
-    Timestamp(OffsetDateTime::now_utc())
+    let now = OffsetDateTime::now_utc();
+    let nanos = now.unix_timestamp_nanos();
+    Timestamp::from_unix_nanos(nanos - nanos.rem_euclid(100))
 }
 
 impl Hub {
@@ -78,6 +82,10 @@ impl Hub {
 
     pub(crate) fn names(&self) -> &[String] {
         &self.0.names
+    }
+
+    pub(crate) fn token_skew(&self) -> Duration {
+        self.0.token_skew
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

@@ -143,6 +143,9 @@ pub(crate) struct Simulate {
     /// Where the hub takes MQTT over TLS
     #[arg(long, default_value_t = 8883)]
     pub(crate) mqtt_port: u16,
+    /// How fast devices connect; a small hub in Azure allows 100
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connects_per_second: u32,
 }
 
 #[derive(Debug, Args)]

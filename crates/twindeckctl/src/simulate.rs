@@ -41,6 +41,7 @@ pub(crate) async fn run(arguments: Simulate, target: &Target, output: Output) ->
     };
     let fleet = Fleet::new(FleetOptions {
         mqtt_port: arguments.mqtt_port,
+        connects_per_second: arguments.connects_per_second,
         ..FleetOptions::new(
             Arc::new(target.tls.clone()),
             // Packages may come from anywhere, also where the hub's own authority says nothing.

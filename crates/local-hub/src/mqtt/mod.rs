@@ -187,9 +187,14 @@ async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
     };
     session.subscribe(&stored.filters);
     hub.sessions().subscriptions_changed();
-    let seconds_left = expiry.saturating_sub(u64::try_from(now().unix_seconds()).unwrap_or_default());
-    // A token already in its skew is good for the rest of it at least.
-    let lives = Duration::from_secs(seconds_left.clamp(60, 10 * 365 * 86_400));
+    let now = u64::try_from(now().unix_seconds()).unwrap_or_default();
+    // A token that is already past its expiry, but within the skew, is good for the rest of that.
+    let closes = if expiry > now {
+        expiry
+    } else {
+        expiry + hub.token_skew().as_secs()
+    };
+    let lives = Duration::from_secs(closes.saturating_sub(now).min(10 * 365 * 86_400));
     let keep_alive = Duration::from_millis(u64::from(connect.keep_alive) * 1500);
     Ok(Connection {
         hub: hub.clone(),
