@@ -153,7 +153,7 @@ pub(crate) struct Invoke {
     #[arg(value_parser = device_id)]
     pub(crate) device: DeviceId,
     pub(crate) method: String,
-    /// JSON of at most 128 KiB
+    /// JSON of at most 128 KiB, or - to read it from standard input
     #[arg(long, default_value = "null")]
     pub(crate) payload: String,
     /// Seconds the device has for its answer

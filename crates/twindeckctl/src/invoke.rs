@@ -9,6 +9,7 @@ use crate::{
     arguments::Invoke,
     connection::Connection,
     failure::{Failure, Result},
+    input,
     output::Output,
 };
 
@@ -24,7 +25,7 @@ pub(crate) async fn run(arguments: Invoke, connection: &Connection, output: Outp
 }
 
 fn request(arguments: &Invoke) -> Result<MethodRequest> {
-    let payload: Value = serde_json::from_str(&arguments.payload).map_err(|error| {
+    let payload: Value = serde_json::from_str(&input::read(&arguments.payload)?).map_err(|error| {
         Failure::usage(
             format!("The payload is not JSON: {error}."),
             "Quote it for the shell; a text needs its own quotes: --payload '\"on\"'.",

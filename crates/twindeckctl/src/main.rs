@@ -10,6 +10,7 @@ mod device;
 mod failure;
 mod firmware;
 mod hub;
+mod input;
 mod invoke;
 mod output;
 mod progress;

@@ -1,6 +1,6 @@
 //! `twin show|update|watch`.
 
-use std::{io::Read, time::Duration};
+use std::time::Duration;
 
 use hub_client::IfMatch;
 use hub_protocol::{
@@ -15,6 +15,7 @@ use crate::{
     arguments::Twin,
     connection::{Connection, Target},
     failure::{Failure, Result},
+    input,
     output::Output,
     stop::Stop,
 };
@@ -23,7 +24,7 @@ pub(crate) async fn run(command: Twin, connection: &Connection, output: Output) 
     match command {
         Twin::Show { device } => show(&connection.open()?.client.twin(&device).await?, output),
         Twin::Update { device, patch } => {
-            let patch = parse(&read(patch)?)?;
+            let patch = parse(&input::read(&patch)?)?;
             let target = connection.open()?;
             show(
                 &target.client.update_twin(&device, &patch, IfMatch::None).await?,
@@ -37,17 +38,6 @@ pub(crate) async fn run(command: Twin, connection: &Connection, output: Output) 
 fn show(twin: &Document, output: Output) -> Result<()> {
     let value = json!(twin);
     output.result(|| format!("{value:#}"), &value)
-}
-
-fn read(argument: String) -> Result<String> {
-    if argument != "-" {
-        return Ok(argument);
-    }
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::usage(format!("Standard input cannot be read: {error}."), "It must be UTF-8."))?;
-    Ok(text)
 }
 
 const SHAPE: &str = "It looks like {\"tags\": {…}, \"properties\": {\"desired\": {…}}}; either may be left out.";
@@ -144,15 +134,15 @@ fn compare(path: &str, before: &Object, after: &Object, changes: &mut Vec<Change
 mod tests {
     use super::*;
 
-    fn twin(reported: Value) -> Document {
+    fn twin(reported: &Value) -> Document {
         let document = json!({ "deviceId": "d", "etag": "e", "properties": { "reported": reported } });
         serde_json::from_value(document).unwrap()
     }
 
     #[test]
     fn a_change_is_told_at_its_own_path() {
-        let before = twin(json!({ "a": 1, "b": { "c": 1, "d": 2 }, "e": 1 }));
-        let after = twin(json!({ "a": 1, "b": { "c": 3, "d": 2 }, "f": [1] }));
+        let before = twin(&json!({ "a": 1, "b": { "c": 1, "d": 2 }, "e": 1 }));
+        let after = twin(&json!({ "a": 1, "b": { "c": 3, "d": 2 }, "f": [1] }));
         assert_eq!(
             changes(&before, &after),
             [

@@ -1,0 +1,23 @@
+//! The crates together: real hubs, devices, clients and processes, on free ports and in
+//! temporary folders. A test waits for what happens, never for a time to pass.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy does not take a test crate's helper functions for tests"
+)]
+
+mod architecture;
+mod auth;
+mod bad_input;
+mod command_line;
+mod crash;
+mod exit_codes;
+mod firmware;
+mod fleet;
+mod methods;
+mod mqtt;
+mod query;
+mod registry;
+mod scale;
+mod support;
+mod twins;

@@ -1,0 +1,221 @@
+//! A device that speaks MQTT packet by packet, rightly or wrongly.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use hub_protocol::{
+    DeviceConnectionString, DeviceId, Secret, sas,
+    topic::{self, ToDevice, UserName},
+};
+use rumqttc::{
+    QoS,
+    mqttbytes::{
+        self,
+        v4::{Connect, ConnectReturnCode, Packet, Publish, Subscribe, SubscribeFilter},
+    },
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{soon, unix_now};
+
+const MAX_PACKET: usize = 512 * 1024;
+
+pub(crate) const METHODS: &str = "$iothub/methods/POST/#";
+pub(crate) const RESPONSES: &str = "$iothub/twin/res/#";
+pub(crate) const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
+
+pub(crate) struct RawDevice {
+    stream: TlsStream<TcpStream>,
+    incoming: BytesMut,
+    next_id: u16,
+}
+
+/// A message of the hub.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) body: Value,
+}
+
+/// What a device says who it is with.
+pub(crate) fn hello(device: &DeviceConnectionString, keep_session: bool) -> Connect {
+    let id = device.device_id.as_str();
+    let token = token(&format!("{}/devices/{id}", device.host_name), device, unix_now() + 3600);
+    let mut connect = Connect::new(id);
+    connect.clean_session = !keep_session;
+    connect.keep_alive = 60;
+    connect.set_login(
+        UserName::format(&device.host_name, id, "twindeck-tests"),
+        token.expose(),
+    );
+    connect
+}
+
+pub(crate) fn token(resource: &str, device: &DeviceConnectionString, expiry: u64) -> Secret {
+    sas::sign(resource, &device.key, expiry, None)
+}
+
+impl RawDevice {
+    pub(crate) async fn dial(port: u16, tls: &Arc<ClientConfig>) -> Self {
+        let socket = TcpStream::connect(("localhost", port)).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TlsConnector::from(tls.clone()).connect(name, socket).await.unwrap();
+        Self {
+            stream,
+            incoming: BytesMut::new(),
+            next_id: 0,
+        }
+    }
+
+    /// Logs in and must be let in; says whether the hub kept a session.
+    pub(crate) async fn connect(&mut self, device: &DeviceConnectionString, keep_session: bool) -> bool {
+        let (code, present) = self.knock(hello(device, keep_session)).await;
+        assert_eq!(code, ConnectReturnCode::Success);
+        present
+    }
+
+    pub(crate) async fn knock(&mut self, connect: Connect) -> (ConnectReturnCode, bool) {
+        self.send(&Packet::Connect(connect)).await;
+        match self.receive().await {
+            Some(Packet::ConnAck(answer)) => (answer.code, answer.session_present),
+            other => panic!("CONNACK was expected, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, packet: &Packet) {
+        let mut bytes = BytesMut::new();
+        packet.write(&mut bytes, MAX_PACKET).unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// `None` when the hub closed the connection.
+    pub(crate) async fn receive(&mut self) -> Option<Packet> {
+        soon("a packet of the hub", async {
+            loop {
+                match Packet::read(&mut self.incoming, MAX_PACKET) {
+                    Ok(packet) => return Some(packet),
+                    Err(mqttbytes::Error::InsufficientBytes(_)) => {}
+                    Err(error) => panic!("not MQTT: {error}"),
+                }
+                match self.stream.read_buf(&mut self.incoming).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(_) => {}
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn is_closed(&mut self) {
+        let packet = self.receive().await;
+        assert!(packet.is_none(), "the hub should have closed, and sent {packet:?}");
+    }
+
+    /// The next PUBLISH; acknowledgements before it are passed over.
+    pub(crate) async fn message(&mut self) -> Message {
+        loop {
+            match self.receive().await {
+                Some(Packet::Publish(publish)) => {
+                    let body = if publish.payload.is_empty() {
+                        Value::Null
+                    } else {
+                        serde_json::from_slice(&publish.payload).unwrap()
+                    };
+                    return Message {
+                        topic: publish.topic,
+                        body,
+                    };
+                }
+                Some(Packet::PubAck(_) | Packet::PingResp) => {}
+                other => panic!("a message was expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// Subscribes to all of them in one packet; the answer must grant each.
+    pub(crate) async fn subscribe(&mut self, filters: &[&str]) {
+        self.next_id += 1;
+        let filters = filters
+            .iter()
+            .map(|path| SubscribeFilter::new((*path).into(), QoS::AtMostOnce));
+        let mut packet = Subscribe::new_many(filters);
+        packet.pkid = self.next_id;
+        let count = packet.filters.len();
+        self.send(&Packet::Subscribe(packet)).await;
+        match self.receive().await {
+            Some(Packet::SubAck(answer)) => {
+                assert_eq!((answer.pkid, answer.return_codes.len()), (self.next_id, count));
+            }
+            other => panic!("SUBACK was expected, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn publish(&mut self, topic: impl Into<String>, qos: QoS, body: impl Into<Vec<u8>>) {
+        self.next_id += 1;
+        let mut publish = Publish::new(topic, qos, body);
+        publish.pkid = if qos == QoS::AtMostOnce { 0 } else { self.next_id };
+        self.send(&Packet::Publish(publish)).await;
+    }
+
+    /// Reports and takes the answer: its status, the new version, and the error's body.
+    pub(crate) async fn report(&mut self, request: &str, patch: &Value) -> (u16, Option<u64>, Value) {
+        let topic = topic::reported_patch(request);
+        self.publish(topic, QoS::AtMostOnce, patch.to_string()).await;
+        self.twin_answer(request).await
+    }
+
+    /// Reports to a hub that may die; says whether it acknowledged.
+    pub(crate) async fn try_report(&mut self, request: &str, patch: &Value) -> bool {
+        let publish = Publish::new(topic::reported_patch(request), QoS::AtMostOnce, patch.to_string());
+        let mut bytes = BytesMut::new();
+        Packet::Publish(publish).write(&mut bytes, MAX_PACKET).unwrap();
+        if self.stream.write_all(&bytes).await.is_err() || self.stream.flush().await.is_err() {
+            return false;
+        }
+        match self.receive().await {
+            Some(Packet::Publish(answer)) => matches!(
+                ToDevice::parse(&answer.topic),
+                Some(ToDevice::TwinResponse { status: 204, request_id, .. }) if request_id == request
+            ),
+            _ => false,
+        }
+    }
+
+    pub(crate) async fn twin_answer(&mut self, request: &str) -> (u16, Option<u64>, Value) {
+        let message = self.message().await;
+        match ToDevice::parse(&message.topic) {
+            Some(ToDevice::TwinResponse {
+                status,
+                request_id,
+                version,
+            }) if request_id == request => (status, version, message.body),
+            other => panic!("the answer to {request} was expected, not {other:?}"),
+        }
+    }
+
+    /// The next method call: its name, its request id, its payload.
+    pub(crate) async fn call(&mut self) -> (String, String, Value) {
+        let message = self.message().await;
+        match ToDevice::parse(&message.topic) {
+            Some(ToDevice::MethodRequest { name, request_id }) => (name, request_id.to_owned(), message.body),
+            other => panic!("a method call was expected, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn answer(&mut self, request: &str, status: i32, payload: &Value) {
+        let topic = topic::method_response(status, request);
+        self.publish(topic, QoS::AtMostOnce, payload.to_string()).await;
+    }
+}
+
+pub(crate) fn telemetry_topic(device: &DeviceId) -> String {
+    topic::telemetry(device.as_str(), "")
+}

@@ -1,0 +1,243 @@
+//! A local hub on free ports in a temporary folder, a client, and devices to connect to it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimulatedDevice, Speed};
+use hub_client::{HubClient, RetryPolicy};
+use hub_protocol::{
+    DeviceConnectionString, DeviceId, ServiceConnectionString,
+    connection_string::Credential,
+    identity::{DeviceIdentity, ExportImportDevice},
+    sas::SasKey,
+    twin::Twin,
+};
+use local_hub::{HttpsPort, HubEvent, LocalHub, LocalHubConfig};
+use rustls::ClientConfig;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::broadcast::Receiver;
+use twindeck_app::trust;
+
+use super::{id, raw_device::RawDevice, soon};
+
+pub(crate) struct World {
+    pub(crate) hub: LocalHub,
+    pub(crate) client: HubClient,
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) dir: TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = LocalHubConfig::on_free_ports(dir.path().join("hub"));
+        Self::open(config, dir).await
+    }
+
+    async fn open(config: LocalHubConfig, dir: TempDir) -> Self {
+        let hub = LocalHub::start(config).await.unwrap();
+        let tls = trust::only(&hub.addresses().ca_file).unwrap();
+        let client = HubClient::with_retries(hub.service_connection_string(), tls.clone(), RetryPolicy::NEVER).unwrap();
+        Self {
+            hub,
+            client,
+            tls: Arc::new(tls),
+            dir,
+        }
+    }
+
+    /// The same folder and the same ports, another process's memory.
+    pub(crate) async fn restart(self) -> Self {
+        let addresses = self.hub.addresses().clone();
+        self.hub.shutdown().await;
+        let config = LocalHubConfig {
+            mqtt_port: addresses.mqtt_port,
+            https_port: HttpsPort::Exactly(addresses.https_port),
+            ..LocalHubConfig::new(addresses.data_dir)
+        };
+        Self::open(config, self.dir).await
+    }
+
+    pub(crate) fn client_as(&self, connection: ServiceConnectionString) -> HubClient {
+        HubClient::with_retries(connection, ClientConfig::clone(&self.tls), RetryPolicy::NEVER).unwrap()
+    }
+
+    /// A policy's connection string, with the key from the hub's own database.
+    pub(crate) fn policy(&self, name: &str) -> ServiceConnectionString {
+        let database = rusqlite::Connection::open(self.hub.data_dir().join("hub.db")).unwrap();
+        let key: String = database
+            .query_row("SELECT primary_key FROM policies WHERE name = ?1", [name], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        ServiceConnectionString {
+            policy: name.into(),
+            credential: Credential::Key(SasKey::parse(&key).unwrap()),
+            ..self.hub.service_connection_string()
+        }
+    }
+
+    pub(crate) async fn device(&self, name: &str) -> DeviceConnectionString {
+        let created = self.client.create_device(&DeviceIdentity::new(id(name))).await.unwrap();
+        connection(&created)
+    }
+
+    pub(crate) async fn devices(&self, prefix: &str, count: usize) -> Vec<DeviceConnectionString> {
+        create_devices(&self.client, prefix, count).await
+    }
+
+    pub(crate) async fn connect(&self, device: &DeviceConnectionString) -> RawDevice {
+        let mut raw = self.dial().await;
+        raw.connect(device, true).await;
+        raw
+    }
+
+    /// A TLS connection to the hub's MQTT port on which nothing was said yet.
+    pub(crate) async fn dial(&self) -> RawDevice {
+        RawDevice::dial(self.hub.addresses().mqtt_port, &self.tls).await
+    }
+
+    pub(crate) fn fleet(&self) -> Fleet {
+        self.fleet_with(|options| options)
+    }
+
+    pub(crate) fn fleet_with(&self, change: impl FnOnce(FleetOptions) -> FleetOptions) -> Fleet {
+        fleet(self.hub.addresses().mqtt_port, &self.tls, change)
+    }
+
+    /// Created, started at the fast speed, and connected.
+    pub(crate) async fn running(&self, fleet: &Fleet, prefix: &str, count: usize, model: Model) -> Vec<DeviceId> {
+        let devices = self.devices(prefix, count).await;
+        let ids = devices.iter().map(|device| device.device_id.clone()).collect();
+        start(fleet, devices, model).await;
+        ids
+    }
+
+    pub(crate) async fn twin(&self, device: &DeviceId) -> Twin {
+        self.client.twin(device).await.unwrap()
+    }
+}
+
+pub(crate) fn connection(device: &DeviceIdentity) -> DeviceConnectionString {
+    let key = device.authentication.symmetric_key.primary_key.as_deref().unwrap();
+    DeviceConnectionString {
+        host_name: "localhost".into(),
+        device_id: device.device_id.clone(),
+        key: SasKey::parse(key).unwrap(),
+        gateway_host_name: None,
+    }
+}
+
+/// `prefix-0001` and so on, through the bulk call.
+pub(crate) async fn create_devices(client: &HubClient, prefix: &str, count: usize) -> Vec<DeviceConnectionString> {
+    let mut devices = Vec::new();
+    let names: Vec<DeviceId> = (1..=count).map(|number| id(format!("{prefix}-{number:04}"))).collect();
+    for chunk in names.chunks(100) {
+        let mut items: Vec<ExportImportDevice> = Vec::new();
+        for name in chunk {
+            let key = || SasKey::from_bytes((0..32).map(|_| fastrand::u8(..)).collect()).unwrap();
+            let primary = key();
+            let keys =
+                json!({ "primaryKey": primary.to_base64().expose(), "secondaryKey": key().to_base64().expose() });
+            let item = json!({ "id": name, "importMode": "create", "authentication": { "symmetricKey": keys } });
+            items.push(serde_json::from_value(item).unwrap());
+            devices.push(DeviceConnectionString {
+                host_name: "localhost".into(),
+                device_id: name.clone(),
+                key: primary,
+                gateway_host_name: None,
+            });
+        }
+        let result = client.bulk(&items).await.unwrap();
+        assert!(result.is_successful, "{:?}", result.errors);
+    }
+    devices
+}
+
+pub(crate) fn fleet(
+    mqtt_port: u16,
+    tls: &Arc<ClientConfig>,
+    change: impl FnOnce(FleetOptions) -> FleetOptions,
+) -> Fleet {
+    let options = FleetOptions {
+        mqtt_port,
+        connects_per_second: 1000,
+        ..FleetOptions::new(tls.clone(), ClientConfig::clone(tls))
+    };
+    Fleet::new(change(options)).unwrap()
+}
+
+pub(crate) async fn start(fleet: &Fleet, devices: Vec<DeviceConnectionString>, model: Model) {
+    let mut events = fleet.subscribe();
+    let devices = devices
+        .into_iter()
+        .enumerate()
+        .map(|(seed, connection)| SimulatedDevice {
+            connection,
+            model,
+            speed: Speed::Fast,
+            seed: seed as u64,
+        });
+    fleet.start(devices.collect());
+    soon("every device to connect", async {
+        while fleet.states().iter().any(|(_, state)| *state != DeviceState::Connected) {
+            // A lag is no matter: the states are looked at afresh.
+            let _ = events.recv().await;
+        }
+    })
+    .await;
+}
+
+/// The first event for which `pick` gives something; those before it are dropped.
+pub(crate) async fn event<T>(
+    events: &mut Receiver<HubEvent>,
+    what: &str,
+    mut pick: impl FnMut(&HubEvent) -> Option<T>,
+) -> T {
+    soon(what, async {
+        loop {
+            if let Some(found) = pick(&events.recv().await.unwrap()) {
+                return found;
+            }
+        }
+    })
+    .await
+}
+
+/// The first reported value of `key` from now on.
+pub(crate) async fn reported(events: &mut Receiver<HubEvent>, device: &DeviceId, key: &str) -> serde_json::Value {
+    event(events, key, |event| match event {
+        HubEvent::TwinChanged {
+            section: local_hub::TwinSection::Reported,
+            patch,
+            twin,
+        } if twin.device_id == *device => patch.get(key).cloned(),
+        _ => None,
+    })
+    .await
+}
+
+/// Every value that `key` was given, until `last` is among them.
+pub(crate) async fn reported_until(
+    events: &mut Receiver<HubEvent>,
+    devices: &[DeviceId],
+    key: &str,
+    last: &str,
+) -> BTreeMap<DeviceId, Vec<String>> {
+    let mut seen: BTreeMap<DeviceId, Vec<String>> = BTreeMap::new();
+    let mut missing = devices.len();
+    while missing > 0 {
+        let (device, value) = event(events, key, |event| match event {
+            HubEvent::TwinChanged {
+                section: local_hub::TwinSection::Reported,
+                patch,
+                twin,
+            } => Some((twin.device_id.clone(), patch.get(key)?.as_str()?.to_owned())),
+            _ => None,
+        })
+        .await;
+        missing -= usize::from(value == last);
+        seen.entry(device).or_default().push(value);
+    }
+    seen
+}
