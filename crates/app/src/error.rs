@@ -178,14 +178,12 @@ impl From<hub_protocol::HubError> for AppError {
 
 impl From<hub_protocol::ConnectionStringError> for AppError {
     fn from(error: hub_protocol::ConnectionStringError) -> Self {
-        Self::new(
-            Code::InvalidConnectionString,
-            format!(
-                "The connection string's part {} is wrong: {}.",
-                error.part, error.problem
-            ),
-        )
-        .hint("Copy the whole string again from the portal's page \"Shared access policies\".")
+        let message = match error.part {
+            "connection string" => format!("The connection string is wrong: {}.", error.problem),
+            part => format!("The connection string's part {part} is wrong: {}.", error.problem),
+        };
+        Self::new(Code::InvalidConnectionString, message)
+            .hint("Copy the whole string again from the portal's page \"Shared access policies\".")
     }
 }
 
@@ -200,9 +198,20 @@ impl From<local_hub::StartError> for AppError {
         use local_hub::StartError as E;
         let text = error.to_string();
         match error {
-            E::Port { port, .. } => Self::new(Code::PortInUse, sentence(&text)).hint(format!(
-                "Stop the program that uses port {port}, or choose another port."
-            )),
+            E::Port {
+                port, purpose, source, ..
+            } => {
+                let message = if source.kind() == std::io::ErrorKind::AddrInUse {
+                    format!("Another program uses port {port}, which the hub needs for {purpose}.")
+                } else {
+                    sentence(&text)
+                };
+                Self::new(Code::PortInUse, message)
+                    .hint(format!(
+                        "Stop the program that uses port {port}, or choose another port."
+                    ))
+                    .details(text)
+            }
             E::DataDirInUse { .. } => {
                 Self::new(Code::Storage, sentence(&text)).hint("Stop the other hub, or choose another folder.")
             }

@@ -34,10 +34,9 @@ pub async fn import(file: &Path, dir: &Path) -> Result<Imported> {
     };
     let mut source = tokio::fs::File::open(file).await.map_err(unreadable)?;
     if source.metadata().await.map_err(unreadable)?.is_dir() {
-        return Err(AppError::invalid(format!(
-            "{} is a folder, not a package.",
-            file.display()
-        )));
+        return Err(
+            AppError::invalid(format!("{} is a folder, not a package.", file.display())).hint("Choose the file in it."),
+        );
     }
     tokio::fs::create_dir_all(dir).await.map_err(unwritable(dir))?;
     let mut random = [0; 8];
@@ -62,7 +61,8 @@ pub async fn import(file: &Path, dir: &Path) -> Result<Imported> {
         target.write_all(&buffer[..read]).await.map_err(unwritable(dir))?;
     }
     if size == 0 {
-        return Err(AppError::invalid(format!("The package {} is empty.", file.display())));
+        return Err(AppError::invalid(format!("The package {} is empty.", file.display()))
+            .hint("Choose a file that holds the firmware."));
     }
     target.sync_all().await.map_err(unwritable(dir))?;
     let sha256 = hex(&hasher.finalize());

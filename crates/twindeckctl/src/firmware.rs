@@ -71,7 +71,6 @@ impl ServedPackage {
         let imported = packages::import(&file, dir.path())
             .await
             .map_err(|error| match error.code {
-                Code::InvalidInput if error.hint.is_none() => Failure::Usage(error.hint("Choose another file.")),
                 Code::InvalidInput => Failure::Usage(error),
                 _ => Failure::Failed(error),
             })?;
