@@ -13,7 +13,10 @@ use twindeck_app::App;
 /// Runs the application until its window is closed.
 pub fn run() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     twindeck_app::trust::install_cryptography();
     let commands = ipc::commands();
     let built = tauri::Builder::default()

@@ -19,7 +19,10 @@ pub(crate) fn data_dir(app: &AppHandle) -> tauri::Result<PathBuf> {
 /// Brings the window to the front.
 pub(crate) fn show(app: &AppHandle) {
     if let Some(window) = app.get_webview_window("main") {
-        let shown = window.unminimize().and_then(|()| window.show()).and_then(|()| window.set_focus());
+        let shown = window
+            .unminimize()
+            .and_then(|()| window.show())
+            .and_then(|()| window.set_focus());
         if let Err(error) = shown {
             tracing::warn!("the window could not be shown: {error}");
         }

@@ -17,38 +17,41 @@ use twindeck_app::{
 };
 
 pub(crate) fn commands() -> Builder<tauri::Wry> {
-    Builder::<tauri::Wry>::new().disable_serde_phases().error_handling(ErrorHandlingMode::Throw).commands(collect_commands![
-        app_state,
-        subscribe,
-        set_theme,
-        hubs::start_local_hub,
-        hubs::stop_local_hub,
-        hubs::check_connection_string,
-        hubs::add_hub,
-        hubs::open_hub,
-        hubs::close_hub,
-        hubs::forget_hub,
-        hubs::copy_connection_string,
-        devices::list_devices,
-        devices::create_devices,
-        devices::delete_devices,
-        devices::set_device_enabled,
-        devices::start_simulated,
-        devices::stop_simulated,
-        twins::get_twin,
-        twins::watch_twin,
-        twins::unwatch_twin,
-        twins::update_twin,
-        methods::invoke_method,
-        methods::method_calls,
-        updates::list_packages,
-        updates::pick_package,
-        updates::sample_package,
-        updates::start_update,
-        updates::list_updates,
-        updates::update_devices,
-        updates::cancel_update,
-    ])
+    Builder::<tauri::Wry>::new()
+        .disable_serde_phases()
+        .error_handling(ErrorHandlingMode::Throw)
+        .commands(collect_commands![
+            app_state,
+            subscribe,
+            set_theme,
+            hubs::start_local_hub,
+            hubs::stop_local_hub,
+            hubs::check_connection_string,
+            hubs::add_hub,
+            hubs::open_hub,
+            hubs::close_hub,
+            hubs::forget_hub,
+            hubs::copy_connection_string,
+            devices::list_devices,
+            devices::create_devices,
+            devices::delete_devices,
+            devices::set_device_enabled,
+            devices::start_simulated,
+            devices::stop_simulated,
+            twins::get_twin,
+            twins::watch_twin,
+            twins::unwatch_twin,
+            twins::update_twin,
+            methods::invoke_method,
+            methods::method_calls,
+            updates::list_packages,
+            updates::pick_package,
+            updates::sample_package,
+            updates::start_update,
+            updates::list_updates,
+            updates::update_devices,
+            updates::cancel_update,
+        ])
 }
 
 #[tauri::command]
@@ -87,8 +90,13 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ui/src/ipc/bindings.ts");
         let before = std::fs::read_to_string(path).unwrap_or_default();
         let header = "// Generated from src-tauri/ipc; do not edit.\n";
-        super::commands().export(Typescript::default().header(header), path).unwrap();
+        super::commands()
+            .export(Typescript::default().header(header), path)
+            .unwrap();
         let after = std::fs::read_to_string(path).unwrap();
-        assert!(before == after, "the bindings were out of date and have been written anew: commit them");
+        assert!(
+            before == after,
+            "the bindings were out of date and have been written anew: commit them"
+        );
     }
 }

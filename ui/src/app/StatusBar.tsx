@@ -47,12 +47,20 @@ export function StatusBar() {
       <span data-testid="connected-count" data-connected={connected} data-total={total}>
         {t("status.devices", { connected, total })}
       </span>
+      {active.hub.secretPlace === "session" ? (
+        <span title={t("status.sessionKeyTitle")} data-testid="session-key">
+          {t("status.sessionKey")}
+        </span>
+      ) : null}
       <span className={styles.end} title={t(`status.watchTitle.${active.watch}`)}>
         {t(`status.watch.${active.watch}`)}
       </span>
-      <span title={active.freshAtMs > 0 ? formatAbsolute(active.freshAtMs) : undefined}>
-        {active.freshAtMs > 0 ? t("status.fresh", { ago: formatAgo(active.freshAtMs, now) }) : t("status.notYet")}
-      </span>
+      {/* What arrives as it happens has no age. */}
+      {active.watch === "events" && active.status === "connected" ? null : (
+        <span title={active.freshAtMs > 0 ? formatAbsolute(active.freshAtMs) : undefined}>
+          {active.freshAtMs > 0 ? t("status.fresh", { ago: formatAgo(active.freshAtMs, now) }) : t("status.notYet")}
+        </span>
+      )}
     </footer>
   );
 }

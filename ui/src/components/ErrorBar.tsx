@@ -1,5 +1,6 @@
 import { Button, MessageBar, MessageBarActions, MessageBarBody, MessageBarTitle } from "@fluentui/react-components";
 import { DismissRegular } from "@fluentui/react-icons/svg/dismiss";
+import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import type { AppError } from "../ipc";
 import { copyText } from "../lib/clipboard";
@@ -18,9 +19,14 @@ export const errorDetails = (error: AppError): string =>
 /** What failed, what to do, and the details for whoever is asked for help. */
 export function ErrorBar({ error, what, onRetry, onDismiss }: Props) {
   const { t } = useTranslation();
+  const bar = useRef<HTMLDivElement>(null);
+  // In a small window it may stand below the edge, where nobody would see why nothing happens.
+  useEffect(() => {
+    bar.current?.scrollIntoView({ block: "nearest" });
+  }, [error]);
   if (!error) return null;
   return (
-    <MessageBar intent="error" layout="multiline" politeness="assertive" data-testid="error" data-code={error.code}>
+    <MessageBar ref={bar} intent="error" layout="multiline" politeness="assertive" data-testid="error" data-code={error.code}>
       <MessageBarBody>
         {what ? <MessageBarTitle>{what}</MessageBarTitle> : null}
         {error.message} {error.hint}

@@ -12,6 +12,7 @@ export function ForgetHubDialog({ hub, onClose }: { hub: SavedHub; onClose: () =
     <FormDialog
       title={t("hubs.forgetTitle", { alias: hub.alias })}
       submit={t("hubs.forget")}
+      submitTestId="forget-hub-confirm"
       danger
       running={running}
       error={error}

@@ -1,12 +1,13 @@
 import { makeStyles, mergeClasses } from "@fluentui/react-components";
 import { type ReactNode, useEffect, useRef } from "react";
+import { isBustling } from "../lib/bustle";
 import { reducedMotion } from "../lib/use-media";
 
 const useStyles = makeStyles({
   root: { display: "inline-flex", alignItems: "center", minWidth: 0, borderRadius: "4px", padding: "1px 4px", margin: "0 -4px" },
 });
 
-/** Lights up for a second when `value` becomes another, not when it first appears. */
+/** Lights up for a second when `value` becomes another, not when it first appears, nor when everything changes at once. */
 export function Glow({ value, children, className }: { value: unknown; children: ReactNode; className?: string }) {
   const styles = useStyles();
   const ref = useRef<HTMLSpanElement>(null);
@@ -14,9 +15,9 @@ export function Glow({ value, children, className }: { value: unknown; children:
   useEffect(() => {
     if (Object.is(before.current, value)) return;
     before.current = value;
-    if (reducedMotion()) return;
+    if (reducedMotion() || isBustling(Date.now())) return;
     ref.current?.animate(
-      [{ backgroundColor: "var(--colorBrandBackground2Pressed)" }, { backgroundColor: "transparent" }],
+      [{ backgroundColor: "color-mix(in srgb, var(--colorBrandBackground) 20%, transparent)" }, { backgroundColor: "transparent" }],
       { duration: 1000, easing: "ease-out" },
     );
   }, [value]);

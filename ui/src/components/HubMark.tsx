@@ -8,7 +8,7 @@ const useStyles = makeStyles({
 
 export function HubSwatch({ colour }: { colour: string }) {
   const styles = useStyles();
-  return <span className={styles.swatch} style={{ backgroundColor: colour }} aria-hidden />;
+  return <span className={styles.swatch} style={{ backgroundColor: colour || tokens.colorBrandBackground }} aria-hidden />;
 }
 
 export function ProductionMark() {

@@ -3,8 +3,8 @@ import type { ReactNode } from "react";
 
 const useStyles = makeStyles({
   root: { display: "flex", alignItems: "flex-start", gap: "12px", padding: "16px 20px 12px", flexWrap: "wrap" },
-  titles: { display: "flex", flexDirection: "column", gap: "2px", flexGrow: 1, minWidth: 0 },
-  sub: { color: tokens.colorNeutralForeground2 },
+  titles: { display: "flex", flexDirection: "column", gap: "2px", flexGrow: 1, flexBasis: "140px", minWidth: 0 },
+  sub: { color: tokens.colorNeutralForeground2, overflowWrap: "anywhere" },
   actions: { display: "flex", gap: "8px", alignItems: "center", flexWrap: "wrap" },
 });
 

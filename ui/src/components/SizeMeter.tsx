@@ -8,20 +8,22 @@ const useStyles = makeStyles({
   text: { color: tokens.colorNeutralForeground3, whiteSpace: "nowrap" },
 });
 
-/** How full a section is; the text carries it, the bar only repeats it. */
+/** How full a section is; the text carries it, a bar draws the eye once it matters. */
 export function SizeMeter({ size, limit }: { size: number; limit: number }) {
   const styles = useStyles();
   const { t } = useTranslation();
   const part = size / limit;
   return (
     <span className={styles.root}>
-      <ProgressBar
-        className={styles.bar}
-        value={Math.min(1, part)}
-        color={part > 1 ? "error" : part > 0.8 ? "warning" : "brand"}
-        thickness="medium"
-        aria-hidden
-      />
+      {part > 0.5 ? (
+        <ProgressBar
+          className={styles.bar}
+          value={Math.min(1, part)}
+          color={part > 1 ? "error" : part > 0.8 ? "warning" : "brand"}
+          thickness="medium"
+          aria-hidden
+        />
+      ) : null}
       <Text size={200} className={styles.text}>
         {t("common.sizeOf", { size: formatBytes(size), limit: formatBytes(limit) })}
       </Text>

@@ -24,6 +24,7 @@ const look = EditorView.theme({
     border: "none",
   },
   ".cm-matchingBracket": { backgroundColor: tokens.colorNeutralBackground1Pressed, outline: "none" },
+  "&:not(.cm-focused) .cm-matchingBracket": { backgroundColor: "transparent" },
   ".cm-tooltip": {
     backgroundColor: tokens.colorNeutralBackground1,
     color: tokens.colorNeutralForeground1,

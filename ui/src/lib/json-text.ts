@@ -12,7 +12,9 @@ export function parseText(text: string): ParsedText {
   try {
     return { ok: true, value: JSON.parse(text) as JsonValue };
   } catch (thrown) {
-    return { ok: false, message: thrown instanceof Error ? thrown.message : String(thrown) };
+    // Our own sentence around it says already that this is JSON.
+    const message = thrown instanceof Error ? thrown.message.replace(/^JSON Parse error: /, "") : String(thrown);
+    return { ok: false, message };
   }
 }
 

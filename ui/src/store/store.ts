@@ -1,5 +1,6 @@
 import { create } from "zustand";
 import { type ActiveHub, type AppEvent, ipc, type SavedHub, type Theme, toAppError } from "../ipc";
+import { noteChanges } from "../lib/bustle";
 import { applyCallList } from "./calls";
 import { applyPage, beginReading, endReading, failReading } from "./device-table";
 import { applyEvents, applyState, emptyModel, type Model } from "./model";
@@ -18,6 +19,10 @@ const activeId = () => get().app?.active?.hub.id ?? null;
 let queued: AppEvent[] | null = [];
 
 function onBatch(events: AppEvent[]) {
+  for (const event of events) {
+    if (event.type === "devices") noteChanges(event.upserts.length, Date.now());
+    if (event.type === "update") noteChanges(event.devices.length, Date.now());
+  }
   if (queued) {
     queued.push(...events);
     return;

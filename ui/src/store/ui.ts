@@ -27,7 +27,14 @@ export const useUi = create<Ui>(() => ({ notice: null, dialog: null, navOpen: tr
 
 export const openDialog = (dialog: OpenDialog) => useUi.setState({ dialog });
 export const closeDialog = () => useUi.setState({ dialog: null });
-export const tell = (notice: Notice | null) => useUi.setState({ notice });
+const GOOD_NEWS = 8000;
+
+/** Good news, which the list shows too, goes by itself; failures stay until they are put away. */
+export function tell(notice: Notice | null): void {
+  useUi.setState({ notice });
+  if (!notice || notice.failures.length > 0) return;
+  setTimeout(() => useUi.setState((ui) => (ui.notice === notice ? { notice: null } : {})), GOOD_NEWS);
+}
 export const toggleNav = () => useUi.setState(({ navOpen }) => ({ navOpen: !navOpen }));
 export const setFilter = (filter: string) => useUi.setState({ filter });
 export const select = (selected: ReadonlySet<string>, anchor: string | null) => useUi.setState({ selected, anchor });

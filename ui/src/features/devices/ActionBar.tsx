@@ -6,21 +6,24 @@ import { BeakerRegular } from "@fluentui/react-icons/svg/beaker";
 import { DeleteRegular } from "@fluentui/react-icons/svg/delete";
 import { DismissRegular } from "@fluentui/react-icons/svg/dismiss";
 import { PlayRegular } from "@fluentui/react-icons/svg/play";
-import { StopRegular } from "@fluentui/react-icons/svg/stop";
-import { useMemo } from "react";
+import { StopFilled } from "@fluentui/react-icons/svg/stop";
+import { type ReactElement, useMemo, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
 import { type BulkResult, ipc } from "../../ipc";
+import { useWidth } from "../../lib/use-size";
 import { useTask } from "../../lib/use-task";
 import { useThrottled } from "../../lib/use-throttled";
 import { readDevices, useStore } from "../../store/store";
 import { openDialog, select, tell, useUi } from "../../store/ui";
 
 const useStyles = makeStyles({
-  bar: { padding: "0 14px 8px", flexWrap: "wrap", flexShrink: 0, minHeight: "32px", gap: "2px" },
+  root: { padding: "0 20px 8px", flexShrink: 0 },
+  bar: { padding: 0, minHeight: "36px", gap: "2px", overflow: "hidden" },
   count: { padding: "0 4px 0 8px", whiteSpace: "nowrap" },
-  picked: { backgroundColor: tokens.colorNeutralBackground2, borderRadius: tokens.borderRadiusMedium, margin: "0 14px 8px", padding: "2px 4px" },
-  error: { padding: "0 20px 8px" },
+  picked: { backgroundColor: tokens.colorNeutralBackground2, borderRadius: tokens.borderRadiusMedium, padding: "0 4px" },
+  action: { whiteSpace: "nowrap", flexShrink: 0 },
+  error: { paddingTop: "8px" },
 });
 
 export function ActionBar() {
@@ -36,14 +39,30 @@ export function ActionBar() {
       tell({ text: t(`devices.${done}`, { count: result.done }), failures: result.failures });
     });
 
+  const root = useRef<HTMLDivElement>(null);
+  const width = useWidth(root);
+  // The words that say how many go last: first the lesser actions become icons, then the main one is brief.
+  const icons = width < 620;
+  const brief = width < 540;
+  const lesser = (icon: ReactElement, label: string, testId: string, onClick: () => void, disabled = false) =>
+    icons ? (
+      <Tooltip content={label} relationship="label">
+        <ToolbarButton className={styles.action} icon={icon} disabled={disabled} data-testid={testId} onClick={onClick} />
+      </Tooltip>
+    ) : (
+      <ToolbarButton className={styles.action} icon={icon} disabled={disabled} data-testid={testId} onClick={onClick}>
+        {label}
+      </ToolbarButton>
+    );
+
   return (
-    <>
+    <div ref={root} className={styles.root}>
       {sums.ids.length === 0 ? (
         <Toolbar className={styles.bar} aria-label={t("devices.actions")} size="small">
-          <ToolbarButton appearance="primary" icon={<BeakerRegular />} data-testid="add-simulated" onClick={() => openDialog({ kind: "addSimulated" })}>
+          <ToolbarButton appearance="primary" className={styles.action} icon={<BeakerRegular />} data-testid="add-simulated" onClick={() => openDialog({ kind: "addSimulated" })}>
             {t("devices.addSimulated")}
           </ToolbarButton>
-          <ToolbarButton icon={<AddRegular />} data-testid="create-device" onClick={() => openDialog({ kind: "createDevice" })}>
+          <ToolbarButton className={styles.action} icon={<AddRegular />} data-testid="create-device" onClick={() => openDialog({ kind: "createDevice" })}>
             {t("devices.create")}
           </ToolbarButton>
           <Tooltip content={t("devices.reread")} relationship="label">
@@ -65,25 +84,34 @@ export function ActionBar() {
           <ToolbarDivider />
           <ToolbarButton
             appearance="primary"
+            className={styles.action}
             icon={<ArrowCircleUpRegular />}
             data-testid="update-firmware"
             onClick={() => openDialog({ kind: "updateFirmware", deviceIds: sums.ids })}
           >
-            {t("devices.updateFirmware", { count: sums.ids.length })}
+            {t(brief ? "devices.updateBrief" : "devices.updateFirmware", { count: sums.ids.length })}
           </ToolbarButton>
-          {sums.stopped.length > 0 ? (
-            <ToolbarButton icon={<PlayRegular />} disabled={running} data-testid="start-simulated" onClick={() => void bulk(ipc.startSimulated(sums.stopped), "started")}>
-              {t("devices.start", { count: sums.stopped.length })}
-            </ToolbarButton>
-          ) : null}
-          {sums.running.length > 0 ? (
-            <ToolbarButton icon={<StopRegular />} disabled={running} data-testid="stop-simulated" onClick={() => void bulk(ipc.stopSimulated(sums.running), "stopped")}>
-              {t("devices.stop", { count: sums.running.length })}
-            </ToolbarButton>
-          ) : null}
-          <ToolbarButton icon={<DeleteRegular />} data-testid="delete-devices" onClick={() => openDialog({ kind: "deleteDevices", deviceIds: sums.ids })}>
-            {t("devices.delete", { count: sums.ids.length })}
-          </ToolbarButton>
+          {sums.stopped.length > 0
+            ? lesser(
+                <PlayRegular />,
+                t("devices.start", { count: sums.stopped.length }),
+                "start-simulated",
+                () => void bulk(ipc.startSimulated(sums.stopped), "started"),
+                running,
+              )
+            : null}
+          {sums.running.length > 0
+            ? lesser(
+                <StopFilled />,
+                t("devices.stop", { count: sums.running.length }),
+                "stop-simulated",
+                () => void bulk(ipc.stopSimulated(sums.running), "stopped"),
+                running,
+              )
+            : null}
+          {lesser(<DeleteRegular />, t("devices.delete", { count: sums.ids.length }), "delete-devices", () =>
+            openDialog({ kind: "deleteDevices", deviceIds: sums.ids }),
+          )}
         </Toolbar>
       )}
       {error ? (
@@ -91,7 +119,7 @@ export function ActionBar() {
           <ErrorBar error={error} what={t("errors.simulated")} onDismiss={() => setError(null)} />
         </div>
       ) : null}
-    </>
+    </div>
   );
 }
 

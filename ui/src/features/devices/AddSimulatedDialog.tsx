@@ -60,7 +60,7 @@ export function AddSimulatedDialog({ onClose }: { onClose: () => void }) {
           label={t("devices.prefix")}
           required
           validationMessage={prefixWrong ? t("devices.idWrong") : undefined}
-          hint={prefixWrong ? undefined : number === 1 ? t("devices.prefixOne") : t("devices.prefixHint")}
+          hint={prefixWrong ? undefined : t("devices.prefixHint")}
         >
           <Input value={prefix} data-testid="add-simulated-prefix" onChange={(_, data) => setPrefix(data.value)} />
         </Field>
@@ -69,10 +69,11 @@ export function AddSimulatedDialog({ onClose }: { onClose: () => void }) {
         <Dropdown
           value={t(`models.${model}`)}
           selectedOptions={[model]}
+          data-testid="add-simulated-model"
           onOptionSelect={(_, data) => setModel((data.optionValue as DeviceModel | undefined) ?? "firmware")}
         >
           {models.map((value) => (
-            <Option key={value} value={value}>
+            <Option key={value} value={value} data-testid={`model-${value}`}>
               {t(`models.${value}`)}
             </Option>
           ))}

@@ -19,7 +19,7 @@ const useStyles = makeStyles({
   list: { flexGrow: 1, minWidth: 0, display: "flex", flexDirection: "column", position: "relative" },
   filter: { width: "260px", maxWidth: "260px" },
   narrowFilter: { width: "200px" },
-  bars: { padding: "0 20px", flexShrink: 0, display: "flex", flexDirection: "column", gap: "8px" },
+  bars: { padding: "0 20px", flexShrink: 0, display: "flex", flexDirection: "column", gap: "8px", "& > :last-child": { marginBottom: "8px" } },
   grid: { padding: "0 12px", display: "flex", flexDirection: "column", flexGrow: 1, minHeight: 0 },
   panel: {
     width: "max(480px, 58%)",

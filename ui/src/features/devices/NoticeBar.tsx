@@ -1,4 +1,4 @@
-import { Button, makeStyles, MessageBar, MessageBarActions, MessageBarBody } from "@fluentui/react-components";
+import { Button, makeStyles, MessageBar, MessageBarActions, MessageBarBody, tokens } from "@fluentui/react-components";
 import { DismissRegular } from "@fluentui/react-icons/svg/dismiss";
 import { useTranslation } from "react-i18next";
 import { copyText } from "../../lib/clipboard";
@@ -6,9 +6,13 @@ import { tell, useUi } from "../../store/ui";
 
 const SHOWN = 3;
 
-const useStyles = makeStyles({ list: { margin: "4px 0 0", paddingLeft: "18px" } });
+const useStyles = makeStyles({
+  list: { margin: "4px 0 0", paddingLeft: "18px" },
+  // Above the list, not in it: what comes and goes by itself must not move a row under the pointer.
+  floating: { position: "absolute", left: "20px", bottom: "16px", zIndex: 1, maxWidth: "calc(100% - 40px)", boxShadow: tokens.shadow16 },
+});
 
-/** What came of the last thing done to many devices; stays until it is put away. */
+/** What came of the last thing done to many devices. */
 export function NoticeBar() {
   const styles = useStyles();
   const { t } = useTranslation();
@@ -16,7 +20,7 @@ export function NoticeBar() {
   if (!notice) return null;
   const { failures } = notice;
   return (
-    <MessageBar intent={failures.length > 0 ? "warning" : "success"} layout={failures.length > 0 ? "multiline" : "auto"} data-testid="notice">
+    <MessageBar className={failures.length > 0 ? undefined : styles.floating} intent={failures.length > 0 ? "warning" : "success"} layout={failures.length > 0 ? "multiline" : "auto"} data-testid="notice">
       <MessageBarBody>
         {notice.text}
         {failures.length > 0 ? (

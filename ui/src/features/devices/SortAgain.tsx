@@ -3,7 +3,7 @@ import { ArrowSyncRegular } from "@fluentui/react-icons/svg/arrow-sync";
 import { useTranslation } from "react-i18next";
 
 const useStyles = makeStyles({
-  pill: { position: "absolute", bottom: "16px", left: "50%", transform: "translateX(-50%)", boxShadow: tokens.shadow16, zIndex: 1 },
+  pill: { position: "absolute", bottom: "16px", right: "32px", boxShadow: tokens.shadow16, zIndex: 1 },
 });
 
 export function SortAgain({ count, onClick }: { count: number; onClick: () => void }) {

@@ -1,7 +1,7 @@
-import { Button, makeStyles, MessageBar, MessageBarBody, Spinner, tokens } from "@fluentui/react-components";
+import { Button, makeStyles, MessageBar, MessageBarBody, Spinner, Subtitle2, Text, tokens } from "@fluentui/react-components";
 import { CopyRegular } from "@fluentui/react-icons/svg/copy";
 import { PlayRegular } from "@fluentui/react-icons/svg/play";
-import { StopRegular } from "@fluentui/react-icons/svg/stop";
+import { StopFilled } from "@fluentui/react-icons/svg/stop";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
 import { LocalHubDot } from "../../components/LocalHubDot";
@@ -12,10 +12,12 @@ import { useTask } from "../../lib/use-task";
 import { startLocalHub, stopLocalHub, useStore } from "../../store/store";
 
 const useStyles = makeStyles({
-  root: { overflow: "auto", flexGrow: 1, maxWidth: "820px" },
-  body: { padding: "0 20px 24px", display: "flex", flexDirection: "column", gap: "14px" },
-  facts: { display: "grid", gridTemplateColumns: "minmax(120px, auto) minmax(0, 1fr) auto", margin: 0, alignItems: "center" },
-  term: { color: tokens.colorNeutralForeground2, padding: "6px 24px 6px 0", minHeight: "32px", display: "flex", alignItems: "center" },
+  root: { overflow: "auto", flexGrow: 1 },
+  body: { padding: "0 20px 24px", display: "flex", flexDirection: "column", gap: "14px", maxWidth: "900px" },
+  facts: { display: "grid", gridTemplateColumns: "minmax(140px, max-content) minmax(0, max-content) auto", columnGap: "8px", justifyContent: "start", margin: 0, alignItems: "center" },
+  own: { marginTop: "12px" },
+  note: { color: tokens.colorNeutralForeground2 },
+  term: { color: tokens.colorNeutralForeground2, padding: "2px 16px 2px 0", minHeight: "32px", display: "flex", alignItems: "center" },
   fact: { margin: 0, fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase200, overflowWrap: "anywhere" },
 });
 
@@ -40,7 +42,7 @@ export function LocalHubPage() {
     <div className={styles.root}>
       <PageHeader title={t("nav.localHub")} sub={t("localHub.sub")}>
         {runs ? (
-          <Button icon={<StopRegular />} disabled={busy} onClick={() => void run(stopLocalHub)} data-testid="stop-local-hub">
+          <Button icon={<StopFilled />} disabled={busy} onClick={() => void run(stopLocalHub)} data-testid="stop-local-hub">
             {t("localHub.stop")}
           </Button>
         ) : (
@@ -59,7 +61,7 @@ export function LocalHubPage() {
         <div role="status">
           <LocalHubDot status={hub.status} />
         </div>
-        <ErrorBar error={error ?? hub.error} what={t("errors.localHub")} />
+        <ErrorBar error={error ?? hub.error} what={t(runs ? "errors.localHub" : "errors.localHubStart")} />
         {hub.note ? (
           <MessageBar intent="info" layout="multiline">
             <MessageBarBody>{hub.note}</MessageBarBody>
@@ -75,11 +77,26 @@ export function LocalHubPage() {
         {isOpen ? (
           <>
             <div>
-              <Button icon={<CopyRegular />} disabled={copy.running} onClick={() => void copy.run(() => ipc.copyConnectionString(null))}>
+              <Button
+                icon={<CopyRegular />}
+                disabled={copy.running}
+                onClick={() => void copy.run(() => ipc.copyConnectionString(null))}
+                data-testid="copy-service-connection-string"
+              >
                 {t("localHub.copyService")}
               </Button>
             </div>
             <ErrorBar error={copy.error} what={t("errors.copy")} />
+            <section aria-labelledby="own-code">
+              <Subtitle2 as="h2" id="own-code" block className={styles.own}>
+                {t("localHub.own.title")}
+              </Subtitle2>
+              <Text className={styles.note}>{t("localHub.own.text")}</Text>
+              <dl className={styles.facts}>
+                <Fact name={t("localHub.own.python")} value={`SSL_CERT_FILE=${hub.caFile}`} />
+                <Fact name={t("localHub.own.node")} value={`NODE_EXTRA_CA_CERTS=${hub.caFile}`} />
+              </dl>
+            </section>
           </>
         ) : null}
       </div>

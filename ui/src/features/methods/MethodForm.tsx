@@ -1,5 +1,6 @@
 import { Button, Combobox, Field, Input, makeStyles, Option, Spinner, Text, tokens } from "@fluentui/react-components";
 import { SendRegular } from "@fluentui/react-icons/svg/send";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { JsonEditor } from "../../components/JsonEditor";
 import { formatBytes } from "../../lib/format";
@@ -23,6 +24,9 @@ export function MethodForm({ draft, onChange, running, onInvoke }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   const parsed = draft.payload.trim() === "" ? null : parseText(draft.payload);
+  // The list would lie over the payload of whoever has typed a known name to its end.
+  const [open, setOpen] = useState(false);
+  const [typing, setTyping] = useState(false);
   const size = byteLength(draft.payload);
   const payloadProblem =
     size > METHOD_PAYLOAD_LIMIT
@@ -43,6 +47,7 @@ export function MethodForm({ draft, onChange, running, onInvoke }: Props) {
     // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
     <form
       className={styles.root}
+      data-testid="method-form"
       onSubmit={(event) => {
         event.preventDefault();
         invoke();
@@ -63,7 +68,15 @@ export function MethodForm({ draft, onChange, running, onInvoke }: Props) {
             selectedOptions={[draft.name]}
             placeholder={t("methods.namePlaceholder")}
             data-testid="method-name"
-            onChange={(event) => onChange({ ...draft, name: event.target.value })}
+            open={open && !(typing && names.includes(draft.name.trim()))}
+            onOpenChange={(event, data) => {
+              setOpen(data.open);
+              if (event.type === "click") setTyping(false);
+            }}
+            onChange={(event) => {
+              setTyping(true);
+              onChange({ ...draft, name: event.target.value });
+            }}
             onOptionSelect={(_, data) => data.optionValue !== undefined && onChange(chooseName(draft, data.optionValue))}
           >
             {offered.map((name) => (

@@ -1,4 +1,5 @@
 import { Badge, makeStyles, Spinner, Text, tokens } from "@fluentui/react-components";
+import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
 import { JsonLines } from "../../components/JsonLines";
@@ -21,6 +22,10 @@ type Props = { call: MethodCall | null; error: AppError | null; runningSince: nu
 export function MethodResult({ call, error, runningSince }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    place.current?.scrollIntoView({ block: "nearest" });
+  }, [call, error]);
   const failure = error ?? call?.error ?? null;
   const state =
     runningSince !== null ? "running" : failure ? "error" : call?.status !== null && call ? String(call.status) : "";
@@ -28,7 +33,7 @@ export function MethodResult({ call, error, runningSince }: Props) {
   const good = call?.status !== null && call !== null && call.status >= 200 && call.status < 300;
   const body = call?.responseText ? parseText(call.responseText) : null;
   return (
-    <div aria-live="polite" data-testid="method-result" data-status={state}>
+    <div ref={place} aria-live="polite" data-testid="method-result" data-status={state}>
       {runningSince !== null ? (
         <Panel className={styles.panel}>
           <div className={styles.head}>

@@ -59,7 +59,7 @@ export function SectionEditor({ hubId, twin, section }: { hubId: string; twin: T
   };
 
   return (
-    <section className={styles.root} aria-label={t(`twin.${section}`)}>
+    <section className={styles.root} aria-label={t(`twin.${section}`)} data-testid={`twin-${section}-section`}>
       <SectionHead
         title={t(`twin.${section}`)}
         {...(isDesired ? { version: twin.desiredVersion } : {})}

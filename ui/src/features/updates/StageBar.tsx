@@ -2,20 +2,20 @@ import { makeStyles, mergeClasses, Text, tokens } from "@fluentui/react-componen
 import { useTranslation } from "react-i18next";
 import type { Update, UpdateStage } from "../../ipc";
 import { formatNumber } from "../../lib/format";
-import { countOf, StageMark, stageLooks, stages } from "./stages";
+import { countOf, StageIcon, stageLooks, stages } from "./stages";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", gap: "10px" },
   bar: { display: "flex", height: "14px", gap: "2px", borderRadius: tokens.borderRadiusMedium, overflow: "hidden", backgroundColor: tokens.colorNeutralBackground4 },
   part: { minWidth: "3px", transitionProperty: "flex-grow", transitionDuration: "200ms" },
-  counts: { display: "flex", flexWrap: "wrap", gap: "6px" },
+  counts: { display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(88px, 1fr))", gap: "6px" },
   count: {
     display: "flex",
     flexDirection: "column",
-    alignItems: "flex-start",
+    alignItems: "stretch",
     gap: "2px",
-    minWidth: "92px",
-    padding: "8px 12px",
+    minWidth: 0,
+    padding: "6px 10px",
     font: "inherit",
     color: "inherit",
     textAlign: "left",
@@ -28,6 +28,7 @@ const useStyles = makeStyles({
     ":focus-visible": { outline: `2px solid ${tokens.colorStrokeFocus2}` },
   },
   chosen: { backgroundColor: tokens.colorBrandBackground2, boxShadow: `0 0 0 1px ${tokens.colorBrandStroke1}` },
+  number: { display: "flex", alignItems: "center", justifyContent: "space-between" },
   zero: { color: tokens.colorNeutralForeground3 },
 });
 
@@ -63,12 +64,15 @@ export function StageBar({ update, chosen, onChoose }: Props) {
               data-stage={stage}
               data-count={count}
             >
-              <Text size={200}>
-                <StageMark stage={stage} />
+              <Text size={200} className={count === 0 ? styles.zero : undefined}>
+                {t(`stages.${stage}`)}
               </Text>
-              <Text size={500} weight="semibold" className={count === 0 ? styles.zero : undefined}>
-                {formatNumber(count)}
-              </Text>
+              <span className={styles.number}>
+                <Text size={500} weight="semibold" className={count === 0 ? styles.zero : undefined}>
+                  {formatNumber(count)}
+                </Text>
+                <StageIcon stage={stage} />
+              </span>
             </button>
           );
         })}

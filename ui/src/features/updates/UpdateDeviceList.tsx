@@ -111,5 +111,6 @@ const Row = memo(function Row({ device, top, index, isOver }: { device: UpdateDe
 
 function InStage({ since }: { since: string }) {
   const now = useNow(1000);
-  return formatDuration(now - new Date(since).getTime());
+  // In whole seconds: it ticks by the second.
+  return formatDuration(Math.max(1000, Math.floor((now - new Date(since).getTime()) / 1000) * 1000));
 }

@@ -1,6 +1,6 @@
 import { Button, makeStyles, Skeleton, SkeletonItem, Subtitle1, Text, tokens } from "@fluentui/react-components";
 import { ArrowLeftRegular } from "@fluentui/react-icons/svg/arrow-left";
-import { StopRegular } from "@fluentui/react-icons/svg/stop";
+import { StopFilled } from "@fluentui/react-icons/svg/stop";
 import { ArrowCircleUpRegular } from "@fluentui/react-icons/svg/arrow-circle-up";
 import { type ReactNode, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -23,7 +23,8 @@ import { UpdateStateBadge } from "./UpdateStateBadge";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", flexGrow: 1, minHeight: 0, overflow: "auto" },
-  body: { padding: "0 20px 16px", display: "flex", flexDirection: "column", gap: "16px", flexGrow: 1, minHeight: 0 },
+  body: { padding: "0 20px 16px", display: "flex", flexDirection: "column", gap: "14px", flexGrow: 1, minHeight: 0 },
+  top: { display: "flex", gap: "8px 28px", alignItems: "center", justifyContent: "space-between", flexWrap: "wrap" },
   state: { display: "flex", gap: "12px", alignItems: "center", flexWrap: "wrap" },
   sums: { display: "flex", gap: "28px", flexWrap: "wrap" },
   sum: { display: "flex", flexDirection: "column" },
@@ -76,21 +77,23 @@ function Body({ update, error }: { update: Update; error: ReactNode }) {
   const [stage, setStage] = useState<UpdateStage | null>(null);
   return (
     <div className={styles.body}>
-      <div className={styles.state} role="status">
-        <UpdateStateBadge state={update.state} testId="update-state" />
-        <Subtitle1>{update.summary}</Subtitle1>
-      </div>
-      <div className={styles.sums}>
-        <Sum name={t("updates.succeeded")} value={formatNumber(update.succeeded)} testId="update-succeeded" tone={update.succeeded > 0 ? styles.good : undefined} />
-        <Sum name={t("updates.failed")} value={formatNumber(update.failed)} testId="update-failed" tone={update.failed > 0 ? styles.bad : undefined} />
-        <Sum name={t("updates.total")} value={formatNumber(update.total)} testId="update-total" />
-        <div className={styles.sum}>
-          <Text size={200} className={styles.quiet}>
-            {t("updates.elapsed")}
-          </Text>
-          <Text size={500} weight="semibold">
-            <Elapsed from={update.startedAt} to={update.endedAt} />
-          </Text>
+      <div className={styles.top}>
+        <div className={styles.state} role="status">
+          <UpdateStateBadge state={update.state} testId="update-state" />
+          <Subtitle1>{update.summary}</Subtitle1>
+        </div>
+        <div className={styles.sums}>
+          <Sum name={t("updates.succeeded")} value={formatNumber(update.succeeded)} testId="update-succeeded" tone={update.succeeded > 0 ? styles.good : undefined} />
+          <Sum name={t("updates.failed")} value={formatNumber(update.failed)} testId="update-failed" tone={update.failed > 0 ? styles.bad : undefined} />
+          <Sum name={t("updates.total")} value={formatNumber(update.total)} testId="update-total" />
+          <div className={styles.sum}>
+            <Text size={200} className={styles.quiet}>
+              {t("updates.elapsed")}
+            </Text>
+            <Text size={500} weight="semibold">
+              <Elapsed from={update.startedAt} to={update.endedAt} />
+            </Text>
+          </div>
         </div>
       </div>
       <StageBar update={update} chosen={stage} onChoose={setStage} />
@@ -125,7 +128,7 @@ function StopButton({ update }: { update: Update }) {
   const { running, error, run } = useTask();
   return (
     <>
-      <Button icon={<StopRegular />} onClick={() => setAsking(true)} data-testid="stop-update">
+      <Button icon={<StopFilled />} onClick={() => setAsking(true)} data-testid="stop-update">
         {t("updates.stop")}
       </Button>
       {asking ? (

@@ -17,7 +17,7 @@ const useStyles = makeStyles({
   buttons: { display: "flex", gap: "8px", flexWrap: "wrap" },
   note: { color: tokens.colorNeutralForeground2 },
   hash: { fontFamily: tokens.fontFamilyMonospace, color: tokens.colorNeutralForeground3, overflowWrap: "anywhere" },
-  scroll: { maxHeight: "220px", overflow: "auto" },
+  package: { display: "flex", flexDirection: "column", gap: "2px" },
 });
 
 const uriWrong = (uri: string): boolean => {
@@ -98,29 +98,36 @@ export function UpdateWizard({ deviceIds, onClose }: { deviceIds: string[]; onCl
         </Button>
       </div>
       <Field label={t("updates.package")}>
-        <RadioGroup value={choice ?? ""} onChange={(_, data) => setChoice(data.value)} className={styles.scroll}>
+        <RadioGroup value={choice ?? ""} onChange={(_, data) => setChoice(data.value)}>
           {packages.slice(0, LISTED).map((known) => (
-            <Radio key={known.id} value={known.id} label={t("updates.packageLine", { name: known.name, size: formatBytes(known.size) })} />
+            <Radio
+              key={known.id}
+              value={known.id}
+              label={
+                <span className={styles.package}>
+                  {t("updates.packageLine", { name: known.name, size: formatBytes(known.size) })}
+                  {known.id === choice ? (
+                    <Text size={200} className={styles.hash}>
+                      {t("updates.sha", { sha: known.sha256 })}
+                    </Text>
+                  ) : null}
+                </span>
+              }
+            />
           ))}
           <Radio value={URI} label={t("updates.fromUri")} data-testid="package-from-uri" />
         </RadioGroup>
       </Field>
-      <Field label={t("updates.uri")} validationMessage={choice === URI && uri !== "" && uriWrong(uri) ? t("updates.uriWrong") : undefined}>
-        <Input
-          value={uri}
-          placeholder={t("updates.uriPlaceholder")}
-          spellCheck={false}
-          data-testid="package-uri"
-          onChange={(_, data) => {
-            setUri(data.value);
-            setChoice(URI);
-          }}
-        />
-      </Field>
-      {chosen ? (
-        <Text size={200} className={styles.hash}>
-          {t("updates.sha", { sha: chosen.sha256 })}
-        </Text>
+      {choice === URI ? (
+        <Field label={t("updates.uri")} validationMessage={uri !== "" && uriWrong(uri) ? t("updates.uriWrong") : undefined}>
+          <Input
+            value={uri}
+            placeholder={t("updates.uriPlaceholder")}
+            spellCheck={false}
+            data-testid="package-uri"
+            onChange={(_, data) => setUri(data.value)}
+          />
+        </Field>
       ) : null}
       {offline > 0 ? <Text>{t("updates.offline", { count: offline })}</Text> : null}
       {asksName ? (

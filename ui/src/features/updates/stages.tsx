@@ -51,14 +51,21 @@ function toneOf(stage: UpdateStage): "good" | "bad" | "busy" | "quiet" {
   return stage === "queued" || stage === "cancelled" || stage === "uncertain" ? "quiet" : "busy";
 }
 
+export function StageIcon({ stage }: { stage: UpdateStage }) {
+  const styles = useStyles();
+  return (
+    <span className={mergeClasses(styles.icon, styles[toneOf(stage)])} aria-hidden>
+      {stageLooks[stage].icon}
+    </span>
+  );
+}
+
 export function StageMark({ stage }: { stage: UpdateStage }) {
   const styles = useStyles();
   const { t } = useTranslation();
   return (
     <span className={styles.root}>
-      <span className={mergeClasses(styles.icon, styles[toneOf(stage)])} aria-hidden>
-        {stageLooks[stage].icon}
-      </span>
+      <StageIcon stage={stage} />
       {t(`stages.${stage}`)}
     </span>
   );

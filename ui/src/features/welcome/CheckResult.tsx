@@ -11,7 +11,6 @@ const useStyles = makeStyles({
   wrong: { color: tokens.colorPaletteRedForeground1 },
   right: { color: tokens.colorPaletteGreenForeground1 },
   code: { fontFamily: tokens.fontFamilyMonospace, overflowWrap: "anywhere", color: tokens.colorNeutralForeground3 },
-  rights: { margin: 0, paddingLeft: "18px" },
 });
 
 /** Which part is wrong, or whose string it is and what it will be able to do. */
@@ -24,8 +23,9 @@ export function CheckResult({ check }: { check: ConnectionStringCheck | null }) 
         <div className={styles.root}>
           <ErrorCircleRegular className={mergeClasses(styles.icon, styles.wrong)} aria-hidden />
           <div className={styles.body}>
-            <Text weight="semibold">{check.problem.part}</Text>
-            <Text>{check.problem.message}</Text>
+            <Text>
+              <Text weight="semibold">{check.problem.part}</Text>: {check.problem.message}
+            </Text>
           </div>
         </div>
       ) : null}
@@ -35,16 +35,7 @@ export function CheckResult({ check }: { check: ConnectionStringCheck | null }) 
           <div className={styles.body}>
             <Text weight="semibold">{t("welcome.connect.policy", { policy: check.policy ?? "", host: check.hostName ?? "" })}</Text>
             {check.rights.length > 0 ? (
-              <>
-                <Text size={200}>{t("welcome.connect.rights")}</Text>
-                <ul className={styles.rights}>
-                  {check.rights.map((right) => (
-                    <li key={right}>
-                      <Text size={200}>{right}</Text>
-                    </li>
-                  ))}
-                </ul>
-              </>
+              <Text size={200}>{t("welcome.connect.rights", { rights: check.rights.join(", ") })}</Text>
             ) : (
               <Text size={200}>{t("welcome.connect.rightsUnknown")}</Text>
             )}

@@ -55,7 +55,7 @@ export function LocalHubCard() {
       >
         {busy ? t("localHub.starting") : runs ? t("welcome.local.open") : t("localHub.start")}
       </Button>
-      <ErrorBar error={error ?? local?.error ?? null} what={t("errors.localHub")} />
+      <ErrorBar error={error ?? local?.error ?? null} what={t("errors.localHubStart")} />
     </Panel>
   );
 }

@@ -62,6 +62,7 @@ export function SavedHubs() {
                 disabled={running}
                 onClick={() => (open ? void navigate("/devices") : void run(() => openHub(hub.id)))}
                 aria-label={t("hubs.openNamed", { alias: hub.alias })}
+                data-testid="open-hub"
               >
                 {open ? t("hubs.show") : t("hubs.openAction")}
               </Button>
@@ -71,6 +72,7 @@ export function SavedHubs() {
                   appearance="subtle"
                   icon={<DeleteRegular />}
                   aria-label={t("hubs.forgetThis", { alias: hub.alias })}
+                  data-testid="forget-hub"
                   onClick={() => setForgetting(hub)}
                 />
               ) : null}

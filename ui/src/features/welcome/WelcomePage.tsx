@@ -2,6 +2,7 @@ import { makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Text, Title2, 
 import { useTranslation } from "react-i18next";
 import { Logo } from "../../components/Logo";
 import { useStore } from "../../store/store";
+import { Abilities } from "./Abilities";
 import { ConnectCard } from "./ConnectCard";
 import { LocalHubCard } from "./LocalHubCard";
 import { SavedHubs } from "./SavedHubs";
@@ -12,7 +13,7 @@ const useStyles = makeStyles({
   head: { display: "flex", alignItems: "center", gap: "16px" },
   titles: { display: "flex", flexDirection: "column", gap: "2px" },
   sub: { color: tokens.colorNeutralForeground2 },
-  cards: { display: "grid", gridTemplateColumns: "minmax(260px, 2fr) minmax(320px, 3fr)", gap: "16px", alignItems: "start" },
+  cards: { display: "grid", gridTemplateColumns: "minmax(260px, 2fr) minmax(320px, 3fr)", gap: "16px", alignItems: "start", "& > section": { boxSizing: "border-box", minHeight: "258px" } },
 });
 
 export function WelcomePage() {
@@ -42,6 +43,7 @@ export function WelcomePage() {
           <ConnectCard />
         </div>
         <SavedHubs />
+        <Abilities />
       </div>
     </div>
   );
