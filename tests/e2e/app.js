@@ -23,12 +23,12 @@ export const NARROW = [900, 600];
 
 /** Looks again and again until `look` gives something true, and returns it. */
 export async function until(what, look, patience = PATIENCE) {
-  const deadline = Date.now() + patience; const t0=Date.now(); setTimeout(()=>0,0);
+  const deadline = Date.now() + patience;
   let last;
   for (;;) {
     try {
       const found = await look();
-      if (found) { if (Date.now()-t0>1500) console.log('SLOW', what, Date.now()-t0, last instanceof Error ? last.message : last); return found; }
+      if (found) return found;
       last = found;
     } catch (error) {
       last = error;
@@ -178,9 +178,6 @@ export class App {
   }
 
   async clickOn(selector) {
-    const t0=Date.now(); try { await this._clickOn(selector);} finally { if (Date.now()-t0>900) console.log("SLOW click", selector, Date.now()-t0); }
-  }
-  async _clickOn(selector) {
     await until(`${selector} can be clicked`, async () => {
       const element = await this.browser.$(selector);
       if (!(await element.isEnabled())) return false;
