@@ -88,6 +88,11 @@ impl App {
             .hint("Check that the disk has room and the folder can be written.")
         };
         tokio::fs::create_dir_all(dir).await.map_err(unusable)?;
+        // What people send to devices is kept here; nobody else on the machine needs to read it.
+        #[cfg(unix)]
+        tokio::fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .await
+            .map_err(unusable)?;
         let db = Db::open(&dir.join("twindeck.db"))?;
         let settings = db.call(|sql| {
             updates::mark_interrupted(sql)?;

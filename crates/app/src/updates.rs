@@ -89,6 +89,7 @@ impl App {
                 let uri = self.0.packages.uri(&package.sha256, &package.name);
                 Ok(Target {
                     name: package.name,
+                    shown: uri.clone(),
                     uri,
                     sha256: Some(package.sha256),
                     size: Some(package.size),
@@ -96,25 +97,19 @@ impl App {
             }
             PackageSource::Uri { uri } => {
                 let uri = uri.trim().to_owned();
-                let parsed: std::result::Result<http::Uri, _> = uri.parse();
-                let fits = parsed
-                    .as_ref()
-                    .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-                if !fits {
-                    return Err(
-                        AppError::invalid("The package's address must begin with https:// or http://.")
-                            .hint("Devices download it themselves, so it must be reachable from where they are."),
-                    );
-                }
-                let name = uri
-                    .split(['?', '#'])
+                let shown = without_secrets(&uri).ok_or_else(|| {
+                    AppError::invalid("The package's address must begin with https:// or http://.")
+                        .hint("Devices download it themselves, so it must be reachable from where they are.")
+                })?;
+                let name = shown
+                    .rsplit('/')
                     .next()
-                    .and_then(|path| path.rsplit('/').next())
-                    .unwrap_or_default();
-                let name = if name.is_empty() { uri.as_str() } else { name };
+                    .filter(|name| !name.is_empty())
+                    .unwrap_or(&shown);
                 Ok(Target {
                     name: name.to_owned(),
                     uri,
+                    shown,
                     sha256: None,
                     size: None,
                 })
@@ -255,9 +250,22 @@ impl App {
 /// What an update installs.
 struct Target {
     name: String,
+    /// What devices are given. It may carry a signature, so it is kept in memory only; nobody is
+    /// told to update after a restart.
     uri: String,
+    /// What is stored and shown.
+    shown: String,
     sha256: Option<String>,
     size: Option<u32>,
+}
+
+/// An address without its query, fragment and user, where links to storage carry signatures and
+/// passwords. `None` when it is no HTTP address.
+fn without_secrets(uri: &str) -> Option<String> {
+    let uri: http::Uri = uri.parse().ok()?;
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{scheme}://{}{port}{}", uri.host()?, uri.path()))
 }
 
 struct DbJournal {
@@ -333,7 +341,7 @@ fn insert_update(sql: &Connection, hub_id: &str, target: &Target, attempts: &Att
         params![
             hub_id,
             target.name,
-            target.uri,
+            target.shown,
             target.sha256,
             target.size,
             state,
@@ -455,4 +463,20 @@ fn interrupted(sql: &Connection, hub_id: &str) -> Result<Vec<Unfinished>> {
         unfinished.push((id, firmware, attempts));
     }
     Ok(unfinished)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn an_address_is_stored_without_the_signature_it_carries() {
+        let link = "https://user:pw@store.example:8443/c/fw.bin?sv=1&sig=c2VjcmV0#x";
+        assert_eq!(
+            without_secrets(link).as_deref(),
+            Some("https://store.example:8443/c/fw.bin")
+        );
+        assert_eq!(without_secrets("ftp://x/y"), None);
+        assert_eq!(without_secrets("fw.bin"), None);
+    }
 }

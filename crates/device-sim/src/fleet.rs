@@ -154,15 +154,17 @@ impl Fleet {
             shared: Arc::clone(&self.shared),
         };
         let stop = self.stop.child_token();
+        let mut random = fastrand::Rng::with_seed(backoff::seed(id.as_str(), device.seed));
+        let times = device.speed.times().paced(random.f64());
         let task = Device {
             connection: device.connection,
             network: Arc::clone(&self.network),
-            behaviour: Arc::new(Behaviour::new(device.model, device.speed)),
+            behaviour: Arc::new(Behaviour::new(device.model, times)),
             handle: handle.clone(),
             commands: received,
             state: Arc::clone(&state),
             stop: stop.clone(),
-            random: fastrand::Rng::with_seed(backoff::seed(id.as_str(), device.seed)),
+            random,
             session: Session::new(id.as_str()),
             waiting: Waiting::default(),
             methods: JoinSet::new(),

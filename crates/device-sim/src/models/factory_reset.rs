@@ -32,7 +32,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_reported_is_removed_from_the_twin() {
         let handle = Recording::new(Err(crate::download::DownloadError::Empty));
-        let device = Behaviour::new(Model::FactoryReset, Speed::Tutorial);
+        let device = Behaviour::new(Model::FactoryReset, Speed::Tutorial.times());
         let Value::Object(twin) = json!({ "a": 1, "b": { "c": 2 } }) else {
             panic!()
         };

@@ -176,7 +176,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failed_download_ends_in_failed_with_its_reason() {
         let handle = Recording::new(Err(DownloadError::HttpStatus(404)));
-        let device = Behaviour::new(Model::Firmware, Speed::Tutorial);
+        let device = Behaviour::new(Model::Firmware, Speed::Tutorial.times());
         device
             .serve(&handle, call(METHOD, json!({ "fwPackageUri": URI })))
             .await;
@@ -204,7 +204,7 @@ mod tests {
             sha256: String::new(),
         };
         let handle = Recording::new(Ok(package));
-        let device = Behaviour::new(Model::Firmware, Speed::Tutorial);
+        let device = Behaviour::new(Model::Firmware, Speed::Tutorial.times());
         let order = || call(METHOD, json!({ "fwPackageUri": URI }));
         tokio::join!(device.serve(&handle, order()), device.serve(&handle, order()));
         let lines = handle.lines();

@@ -112,6 +112,20 @@ impl Speed {
     }
 }
 
+impl StageTimes {
+    /// The stages of an update as one device takes them, three quarters to five quarters of the
+    /// usual: real devices do not march in step. `random` is in 0..1. A reboot keeps its time.
+    pub fn paced(self, random: f64) -> Self {
+        let pace = 0.75 + random / 2.0;
+        Self {
+            stand_by: self.stand_by.mul_f64(pace),
+            downloading: self.downloading.mul_f64(pace),
+            applying: self.applying.mul_f64(pace),
+            ..self
+        }
+    }
+}
+
 /// One device's behaviour and the little it remembers.
 pub(crate) struct Behaviour {
     pub(crate) model: Model,
@@ -121,10 +135,10 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn new(model: Model, speed: Speed) -> Self {
+    pub(crate) fn new(model: Model, times: StageTimes) -> Self {
         Self {
             model,
-            times: speed.times(),
+            times,
             updating: AtomicBool::new(false),
             reported: Mutex::default(),
         }
@@ -188,6 +202,14 @@ mod tests {
             assert_eq!(model.to_string().parse(), Ok(model));
         }
         assert!("toaster".parse::<Model>().is_err());
+    }
+
+    #[test]
+    fn devices_take_their_own_pace_and_reboot_in_the_tutorials_time() {
+        let times = Speed::Tutorial.times();
+        let (slow, quick) = (times.paced(1.0), times.paced(0.0));
+        assert_eq!((quick.applying.as_secs(), slow.applying.as_secs()), (15, 25));
+        assert_eq!((quick.reboot, slow.off), (times.reboot, times.off));
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ impl Recording {
             sha256: "abc".into(),
         };
         let handle = Self::new(Ok(package));
-        Behaviour::new(model, Speed::Tutorial)
+        Behaviour::new(model, Speed::Tutorial.times())
             .serve(&handle, call(name, payload))
             .await;
         handle.lines()
