@@ -225,6 +225,12 @@ impl DeviceIdentity {
             parent_scopes: Vec::new(),
         }
     }
+
+    /// The key a device connects with; `None` when it has none, or not one that can be read.
+    pub fn primary_key(&self) -> Option<SasKey> {
+        let text = self.authentication.symmetric_key.primary_key.as_deref()?;
+        SasKey::parse(text).ok()
+    }
 }
 
 /// How one item of the bulk call `POST /devices` is meant. Microsoft's Node client capitalises

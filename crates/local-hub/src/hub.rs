@@ -9,7 +9,6 @@ use hub_protocol::{
     merge::Object,
     method::{MethodRequest, MethodResponse},
     query,
-    sas::SasKey,
     topic::{self, Filter},
     twin::{Twin, TwinPatch},
 };
@@ -158,13 +157,7 @@ impl Hub {
 
     pub(crate) async fn device_connection_string(&self, device_id: &DeviceId) -> Result<Secret, HubError> {
         let device = self.device(device_id.as_str()).await?;
-        let key = device
-            .authentication
-            .symmetric_key
-            .primary_key
-            .as_deref()
-            .map(SasKey::parse);
-        let Some(Ok(key)) = key else {
+        let Some(key) = device.primary_key() else {
             return Err(HubError::new(
                 ErrorCode::ArgumentInvalid,
                 "This device does not connect with a key.",

@@ -4,7 +4,6 @@ use hub_client::IfMatch;
 use hub_protocol::{
     DeviceConnectionString, DeviceId, Secret,
     identity::{ConnectionState, DeviceIdentity, Status},
-    sas::SasKey,
     twin::Twin,
 };
 use serde_json::{Value, json};
@@ -132,9 +131,7 @@ async fn connection_string(id: &DeviceId, target: &Target) -> Result<Secret> {
 
 /// Devices dial a port of their own, so their host name has none.
 pub(crate) fn device_connection(device: &DeviceIdentity, host: &str) -> Result<DeviceConnectionString> {
-    let keys = &device.authentication.symmetric_key;
-    let key = keys.primary_key.as_deref().and_then(|text| SasKey::parse(text).ok());
-    let key = key.ok_or_else(|| {
+    let key = device.primary_key().ok_or_else(|| {
         let text = format!("{} has no symmetric key.", device.device_id);
         AppError::new(Code::InvalidInput, text).hint("It may use a certificate, or the policy may not read keys.")
     })?;
