@@ -23,9 +23,7 @@ use crate::support::{
 
 async fn connection_changed(events: &mut Receiver<HubEvent>, device: &DeviceId) -> bool {
     event(events, "a connection change", |event| match event {
-        HubEvent::ConnectionChanged {
-            device_id, connected, ..
-        } if device_id == device => Some(*connected),
+        HubEvent::ConnectionChanged { id, connected, .. } if id.device_id == *device => Some(*connected),
         _ => None,
     })
     .await

@@ -96,17 +96,18 @@ async fn follow(events: &mut broadcast::Receiver<HubEvent>, table: &DeviceTable)
     }
 }
 
+/// The table holds devices; what happens to their modules is not its business.
 fn apply(table: &DeviceTable, event: HubEvent, now: Timestamp) {
     match event {
-        HubEvent::IdentityChanged { twin } => table.put(twin, None, now),
-        HubEvent::TwinChanged { section, patch, twin } => table.put(twin, Some((section, patch)), now),
-        HubEvent::DeviceDeleted { device_id } => table.remove(&device_id),
-        HubEvent::ConnectionChanged {
-            device_id,
-            connected,
-            at,
-        } => table.set_connected(&device_id, connected, at),
-        HubEvent::Telemetry { .. } => return,
+        HubEvent::IdentityChanged { twin } if twin.module_id.is_none() => table.put(twin, None, now),
+        HubEvent::TwinChanged { section, patch, twin } if twin.module_id.is_none() => {
+            table.put(twin, Some((section, patch)), now);
+        }
+        HubEvent::IdentityDeleted { id } if !id.is_module() => table.remove(&id.device_id),
+        HubEvent::ConnectionChanged { id, connected, at } if !id.is_module() => {
+            table.set_connected(&id.device_id, connected, at);
+        }
+        _ => return,
     }
     table.set_fresh(now);
 }

@@ -30,29 +30,54 @@ macro_rules! codes {
 codes! {
     GenericBadRequest = 400_000,
     InvalidProtocolVersion = 400_001,
+    InvalidOperation = 400_003,
     ArgumentInvalid = 400_004,
     ArgumentNull = 400_005,
     IotHubFormatError = 400_006,
+    BlobContainerValidationError = 400_008,
     DeviceDefinedMultipleTimes = 400_011,
+    BulkRegistryOperationFailure = 400_013,
+    InvalidDeviceScope = 400_028,
+    InvalidPolicyKey = 400_035,
+    BulkRegenerateDeviceKeyOperationFailure = 400_036,
+    InvalidConfigurationTargetCondition = 400_401,
+    InvalidConfigurationContent = 400_402,
+    InvalidConfigurationCustomMetricsQuery = 400_404,
+    InvalidDigitalTwinJsonPatch = 400_505,
+    InvalidDigitalTwinPayload = 400_506,
+    InvalidDigitalTwinPatch = 400_507,
+    InvalidDigitalTwinPatchPath = 400_508,
     IotHubUnauthorizedAccess = 401_002,
+    IotHubUnauthorized = 401_003,
     IotHubQuotaExceeded = 403_002,
+    JobQuotaExceeded = 403_003,
     DeviceMaximumQueueDepthExceeded = 403_004,
+    InvalidMessageExpiryTime = 403_009,
     DeviceDisabled = 403_012,
     DeviceMaximumInflightMethodExceeded = 403_800,
     GenericNotFound = 404_000,
     DeviceNotFound = 404_001,
     JobNotFound = 404_002,
     ModuleNotFound = 404_010,
+    FeatureNotSupported = 404_013,
     DeviceNotOnline = 404_103,
+    ConfigurationNotFound = 404_301,
     GenericMethodNotAllowed = 405_000,
     OperationNotAllowedInCurrentState = 405_102,
     DeviceAlreadyExists = 409_001,
+    JobAlreadyExists = 409_104,
+    ModuleAlreadyExistsOnDevice = 409_301,
+    ConfigurationAlreadyExists = 409_401,
     PreconditionFailed = 412_001,
+    DeviceMessageLockLost = 412_002,
     MessageTooLarge = 413_001,
     TooManyDevices = 413_002,
+    TooManyModulesOnDevice = 413_003,
+    ConfigurationCountLimitExceeded = 413_101,
     GenericUnsupportedMediaType = 415_000,
     ThrottlingException = 429_001,
     ThrottlingBacklogTimeout = 429_003,
+    ThrottlingMaxActiveJobCountExceeded = 429_004,
     ServerError = 500_001,
     InvalidResponseWhileProxying = 502_000,
     ServiceUnavailable = 503_001,
@@ -93,6 +118,17 @@ impl HubError {
             ErrorCode::DeviceNotFound,
             format!("Device {device_id} is not registered."),
         )
+    }
+
+    /// Of a device or of one of its modules, as the id says.
+    pub fn client_not_found(id: &crate::ClientId) -> Self {
+        match &id.module_id {
+            None => Self::device_not_found(&id.device_id),
+            Some(module_id) => Self::new(
+                ErrorCode::ModuleNotFound,
+                format!("Module {module_id} is not registered on device {}.", id.device_id),
+            ),
+        }
     }
 
     /// The usual body: `{"Message":"ErrorCode:Name;text","ExceptionMessage":"Tracking ID:…"}`.

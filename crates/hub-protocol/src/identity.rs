@@ -60,6 +60,68 @@ impl fmt::Debug for DeviceId {
     }
 }
 
+/// A module's id keeps the rules of a device's.
+pub type ModuleId = DeviceId;
+
+/// Who connects, has a twin and answers methods: a device, or a module of one. Its text is
+/// MQTT's client id, `device` or `device/module`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId {
+    pub device_id: DeviceId,
+    pub module_id: Option<ModuleId>,
+}
+
+impl ClientId {
+    pub fn device(device_id: DeviceId) -> Self {
+        Self {
+            device_id,
+            module_id: None,
+        }
+    }
+
+    pub fn new(device_id: &str, module_id: Option<&str>) -> Result<Self, InvalidDeviceId> {
+        Ok(Self {
+            device_id: DeviceId::new(device_id)?,
+            module_id: module_id.map(ModuleId::new).transpose()?,
+        })
+    }
+
+    pub fn device_str(&self) -> &str {
+        self.device_id.as_str()
+    }
+
+    /// Empty for a device.
+    pub fn module_str(&self) -> &str {
+        self.module_id.as_ref().map_or("", DeviceId::as_str)
+    }
+
+    pub fn is_module(&self) -> bool {
+        self.module_id.is_some()
+    }
+}
+
+impl From<DeviceId> for ClientId {
+    fn from(device_id: DeviceId) -> Self {
+        Self::device(device_id)
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.device_str())?;
+        match &self.module_id {
+            Some(module_id) => write!(f, "/{module_id}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl<'de> Deserialize<'de> for DeviceId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
@@ -230,6 +292,49 @@ impl DeviceIdentity {
     pub fn primary_key(&self) -> Option<SasKey> {
         let text = self.authentication.symmetric_key.primary_key.as_deref()?;
         SasKey::parse(text).ok()
+    }
+}
+
+/// A module of the registry, as `GET /devices/{id}/modules/{mid}` answers it (service.md 2.2).
+/// It has no status of its own: a module of a disabled device is as disabled as that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModuleIdentity {
+    pub module_id: ModuleId,
+    pub device_id: DeviceId,
+    #[serde(default)]
+    pub managed_by: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub generation_id: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub etag: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub connection_state: ConnectionState,
+    #[serde(default = "never")]
+    pub connection_state_updated_time: Timestamp,
+    #[serde(default = "never")]
+    pub last_activity_time: Timestamp,
+    #[serde(default)]
+    pub cloud_to_device_message_count: u32,
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub authentication: Authentication,
+}
+
+impl ModuleIdentity {
+    /// A new identity whose keys the hub is to mint.
+    pub fn new(device_id: DeviceId, module_id: ModuleId) -> Self {
+        Self {
+            module_id,
+            device_id,
+            managed_by: None,
+            generation_id: String::new(),
+            etag: String::new(),
+            connection_state: ConnectionState::default(),
+            connection_state_updated_time: Timestamp::NEVER,
+            last_activity_time: Timestamp::NEVER,
+            cloud_to_device_message_count: 0,
+            authentication: Authentication::default(),
+        }
     }
 }
 

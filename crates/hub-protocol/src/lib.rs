@@ -20,7 +20,7 @@ pub mod twin;
 
 pub use connection_string::{ConnectionStringError, DeviceConnectionString, ServiceConnectionString};
 pub use error::{ErrorCode, HubError};
-pub use identity::{DeviceId, InvalidDeviceId};
+pub use identity::{ClientId, DeviceId, InvalidDeviceId, ModuleId};
 pub use secret::Secret;
 pub use timestamp::Timestamp;
 

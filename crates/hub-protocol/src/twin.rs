@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, se
 use serde_json::Value;
 
 use crate::{
-    DeviceId, Timestamp,
+    ClientId, DeviceId, ModuleId, Timestamp,
     identity::{AuthenticationType, Capabilities, ConnectionState, Status, X509Thumbprint, null_as_default},
     merge::Object,
 };
@@ -15,7 +15,7 @@ use crate::{
 pub struct Twin {
     pub device_id: DeviceId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub module_id: Option<String>,
+    pub module_id: Option<ModuleId>,
     /// Moves on writes of tags and desired properties.
     pub etag: String,
     /// The etag of the identity.
@@ -48,6 +48,26 @@ pub struct Twin {
     pub properties: TwinProperties,
     #[serde(default, deserialize_with = "null_as_default")]
     pub capabilities: Capabilities,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_scope: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub parent_scopes: Vec<String>,
+    /// By configuration id: `{"status": "Targeted"}` or `"Applied"` (service.md 7.3).
+    #[serde(
+        default,
+        skip_serializing_if = "Object::is_empty",
+        deserialize_with = "null_as_default"
+    )]
+    pub configurations: Object,
+}
+
+impl Twin {
+    pub fn client_id(&self) -> ClientId {
+        ClientId {
+            device_id: self.device_id.clone(),
+            module_id: self.module_id.clone(),
+        }
+    }
 }
 
 fn never() -> Timestamp {

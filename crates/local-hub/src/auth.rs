@@ -1,12 +1,12 @@
 //! Who may do what: tokens checked on both sides.
 
 use hub_protocol::{
-    DeviceId, ErrorCode, HubError,
-    identity::{AuthenticationType, DeviceIdentity, Status},
+    ClientId, ErrorCode, HubError,
+    identity::{AuthenticationType, Status},
     sas::{SasKey, SasToken},
 };
 
-use crate::store::{Policies, Right};
+use crate::store::{Credentials, Policies, Right};
 
 /// What both checks need to know of this hub and this moment.
 pub(crate) struct Gate<'a> {
@@ -37,9 +37,9 @@ impl Gate<'_> {
         self.names.iter().any(|name| token.covers(name, path))
     }
 
-    /// A service call: the policy's key signs, its scope covers the path, and it has the right.
+    /// A service call: the policy's key signs, its scope covers the path, and it has one of the rights.
     /// A device's own token never opens a service path.
-    pub(crate) fn service(&self, authorization: Option<&str>, path: &[&str], right: Right) -> Result<(), HubError> {
+    pub(crate) fn service(&self, authorization: Option<&str>, path: &[&str], rights: &[Right]) -> Result<(), HubError> {
         let header = authorization.ok_or_else(|| unauthorized("The Authorization header is missing."))?;
         let token = self.fresh(header)?;
         let policy = token.policy.as_deref().and_then(|name| self.policies.find(name));
@@ -53,7 +53,7 @@ impl Gate<'_> {
         if !self.covers(&token, path) {
             return Err(unauthorized("The token's scope does not cover this path."));
         }
-        if !policy.may(right) {
+        if !rights.iter().any(|right| policy.may(*right)) {
             return Err(unauthorized(format!(
                 "Policy {} lacks the right this needs.",
                 policy.name
@@ -63,12 +63,16 @@ impl Gate<'_> {
     }
 
     /// A device's connection; returns when its token expires, in seconds since 1970.
-    pub(crate) fn device(&self, device: &DeviceIdentity, password: &str) -> Result<u64, HubError> {
+    pub(crate) fn device(&self, device: &Credentials, password: &str) -> Result<u64, HubError> {
         if device.status == Status::Disabled {
             return Err(unauthorized("The device is disabled."));
         }
         let token = self.fresh(password)?;
-        if !self.covers(&token, &["devices", device.device_id.as_str()]) {
+        let mut path = vec!["devices", device.id.device_str()];
+        if device.id.is_module() {
+            path.extend(["modules", device.id.module_str()]);
+        }
+        if !self.covers(&token, &path) {
             return Err(unauthorized("The token is for another device or hub."));
         }
         let signed = match token.policy.as_deref() {
@@ -86,7 +90,7 @@ impl Gate<'_> {
     }
 }
 
-fn device_keys(device: &DeviceIdentity) -> Vec<SasKey> {
+fn device_keys(device: &Credentials) -> Vec<SasKey> {
     let authentication = &device.authentication;
     if authentication.kind != AuthenticationType::Sas {
         return Vec::new();
@@ -99,24 +103,22 @@ fn device_keys(device: &DeviceIdentity) -> Vec<SasKey> {
         .collect()
 }
 
-/// The client id and the user name must name the same device.
-pub(crate) fn claimed_device(
+/// The client id and the user name must name the same device or module.
+pub(crate) fn claimed_client(
     client_id: &str,
     user_name: &str,
     names: &[String],
-) -> Result<(DeviceId, Option<String>), HubError> {
+) -> Result<(ClientId, Option<String>), HubError> {
     let user =
         hub_protocol::topic::UserName::parse(user_name).ok_or_else(|| unauthorized("The user name cannot be read."))?;
-    if user.module_id.is_some() {
-        return Err(unauthorized("Connecting as a module is not supported yet."));
-    }
-    if user.device_id != client_id {
-        return Err(unauthorized("The client id is not the user name's device."));
-    }
     let host = user.host.split(':').next().unwrap_or_default();
     if !names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
         return Err(unauthorized(format!("This hub is not called {host}.")));
     }
-    let device_id = DeviceId::new(user.device_id).map_err(|error| unauthorized(error.to_string()))?;
-    Ok((device_id, user.model_id))
+    let id =
+        ClientId::new(&user.device_id, user.module_id.as_deref()).map_err(|error| unauthorized(error.to_string()))?;
+    if id.to_string() != client_id {
+        return Err(unauthorized("The client id is not the user name's device or module."));
+    }
+    Ok((id, user.model_id))
 }

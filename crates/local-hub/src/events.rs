@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_protocol::{DeviceId, Timestamp, merge::Object, twin::Twin};
+use hub_protocol::{ClientId, Timestamp, merge::Object, twin::Twin};
 
 /// A fact, told after it was committed.
 #[derive(Debug, Clone)]
@@ -11,11 +11,12 @@ pub enum HubEvent {
     IdentityChanged {
         twin: Arc<Twin>,
     },
-    DeviceDeleted {
-        device_id: DeviceId,
+    /// A device goes with its modules; only the device is told.
+    IdentityDeleted {
+        id: ClientId,
     },
     ConnectionChanged {
-        device_id: DeviceId,
+        id: ClientId,
         connected: bool,
         at: Timestamp,
     },
@@ -26,7 +27,7 @@ pub enum HubEvent {
         twin: Arc<Twin>,
     },
     Telemetry {
-        device_id: DeviceId,
+        id: ClientId,
         bytes: usize,
     },
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use hub_protocol::{DeviceId, method::MethodResponse, topic::Filter};
+use hub_protocol::{ClientId, method::MethodResponse, topic::Filter};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +80,7 @@ impl Session {
 }
 
 struct Waiting {
-    device_id: DeviceId,
+    id: ClientId,
     answer: oneshot::Sender<MethodResponse>,
 }
 
@@ -88,7 +88,7 @@ struct Waiting {
 /// across an await.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    connected: Mutex<HashMap<DeviceId, Arc<Session>>>,
+    connected: Mutex<HashMap<ClientId, Arc<Session>>>,
     waiting: Mutex<HashMap<String, Waiting>>,
     next_request: AtomicU64,
     changed: Notify,
@@ -100,8 +100,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Sessions {
     /// The newest connection of an identity wins; the one before it is closed.
-    pub(crate) fn insert(&self, device_id: DeviceId, session: Arc<Session>) {
-        let before = lock(&self.connected).insert(device_id, session);
+    pub(crate) fn insert(&self, id: ClientId, session: Arc<Session>) {
+        let before = lock(&self.connected).insert(id, session);
         if let Some(before) = before {
             before.close.cancel();
         }
@@ -109,23 +109,21 @@ impl Sessions {
     }
 
     /// Removes `session` if it is still its device's; says whether it was.
-    pub(crate) fn remove(&self, device_id: &DeviceId, session: &Arc<Session>) -> bool {
+    pub(crate) fn remove(&self, id: &ClientId, session: &Arc<Session>) -> bool {
         let mut connected = lock(&self.connected);
-        let current = connected
-            .get(device_id)
-            .is_some_and(|found| Arc::ptr_eq(found, session));
+        let current = connected.get(id).is_some_and(|found| Arc::ptr_eq(found, session));
         if current {
-            connected.remove(device_id);
+            connected.remove(id);
         }
         current
     }
 
-    pub(crate) fn get(&self, device_id: &DeviceId) -> Option<Arc<Session>> {
-        lock(&self.connected).get(device_id).cloned()
+    pub(crate) fn get(&self, id: &ClientId) -> Option<Arc<Session>> {
+        lock(&self.connected).get(id).cloned()
     }
 
-    pub(crate) fn close(&self, device_id: &DeviceId) {
-        if let Some(session) = self.get(device_id) {
+    pub(crate) fn close(&self, id: &ClientId) {
+        if let Some(session) = self.get(id) {
             session.close.cancel();
         }
     }
@@ -136,16 +134,13 @@ impl Sessions {
     }
 
     /// The device's session once it takes methods; waits as long as the caller lets it.
-    pub(crate) async fn taking_methods(&self, device_id: &DeviceId) -> Arc<Session> {
+    pub(crate) async fn taking_methods(&self, id: &ClientId) -> Arc<Session> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // Enabled before the look, so that a change in between is not missed.
             changed.as_mut().enable();
-            if let Some(session) = self
-                .get(device_id)
-                .filter(|session| session.is_subscribed(Filter::Methods))
-            {
+            if let Some(session) = self.get(id).filter(|session| session.is_subscribed(Filter::Methods)) {
                 return session;
             }
             changed.await;
@@ -156,26 +151,15 @@ impl Sessions {
     /// place outlives the connection: a device may answer after a reconnect.
     pub(crate) fn expect_answer(
         &self,
-        device_id: &DeviceId,
+        id: &ClientId,
     ) -> Option<(PendingMethod<'_>, oneshot::Receiver<MethodResponse>)> {
         let mut waiting = lock(&self.waiting);
-        if waiting
-            .values()
-            .filter(|waiting| waiting.device_id == *device_id)
-            .count()
-            >= METHODS_IN_FLIGHT
-        {
+        if waiting.values().filter(|waiting| waiting.id == *id).count() >= METHODS_IN_FLIGHT {
             return None;
         }
         let request_id = format!("{:x}", self.next_request.fetch_add(1, Ordering::Relaxed) + 1);
         let (answer, receiver) = oneshot::channel();
-        waiting.insert(
-            request_id.clone(),
-            Waiting {
-                device_id: device_id.clone(),
-                answer,
-            },
-        );
+        waiting.insert(request_id.clone(), Waiting { id: id.clone(), answer });
         Some((
             PendingMethod {
                 sessions: self,
@@ -186,11 +170,9 @@ impl Sessions {
     }
 
     /// Hands a device's answer to its caller; a late or foreign one is dropped.
-    pub(crate) fn answer(&self, device_id: &DeviceId, request_id: &str, response: MethodResponse) {
+    pub(crate) fn answer(&self, id: &ClientId, request_id: &str, response: MethodResponse) {
         let mut waiting = lock(&self.waiting);
-        if waiting
-            .get(request_id)
-            .is_some_and(|found| found.device_id == *device_id)
+        if waiting.get(request_id).is_some_and(|found| found.id == *id)
             && let Some(found) = waiting.remove(request_id)
         {
             // The caller may have just given up.

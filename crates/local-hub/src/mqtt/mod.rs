@@ -8,7 +8,7 @@ mod packet;
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use hub_protocol::{DeviceId, ErrorCode, HubError, merge::Object, method::MethodResponse, topic};
+use hub_protocol::{ClientId, ErrorCode, HubError, merge::Object, method::MethodResponse, topic};
 use packet::{Command, Violation, interpret};
 use rumqttc::{
     QoS,
@@ -31,7 +31,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    auth::claimed_device,
+    auth::claimed_client,
     hub::{Hub, now},
     rest::tracking_id,
     sessions::{OUTBOX, Outgoing, Session},
@@ -170,18 +170,18 @@ async fn refuse(wire: &mut Wire, code: ConnectReturnCode, end: End) -> Result<Co
 async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
     let missing = || HubError::new(ErrorCode::IotHubUnauthorizedAccess, "The device gave no credentials.");
     let login = connect.login.as_ref().ok_or_else(missing)?;
-    let (device_id, model_id) = claimed_device(&connect.client_id, &login.username, hub.names())?;
-    let device = hub.device(device_id.as_str()).await?;
-    let expiry = hub.gate().device(&device, &login.password)?;
+    let (id, model_id) = claimed_client(&connect.client_id, &login.username, hub.names())?;
+    let credentials = hub.credentials(&id).await?;
+    let expiry = hub.gate().device(&credentials, &login.password)?;
     let (outbox, inbox) = mpsc::channel(OUTBOX);
     let session = Session::new(outbox, CancellationToken::new());
     // In place before its connect is stored: the end of the connection before it, should it be
     // stored later, then finds the device connected and leaves it so.
-    hub.sessions().insert(device_id.clone(), session.clone());
-    let stored = match hub.connect(&device_id, connect.clean_session, model_id).await {
+    hub.sessions().insert(id.clone(), session.clone());
+    let stored = match hub.connect(&id, connect.clean_session, model_id).await {
         Ok(stored) => stored,
         Err(error) => {
-            hub.sessions().remove(&device_id, &session);
+            hub.sessions().remove(&id, &session);
             return Err(error);
         }
     };
@@ -198,7 +198,7 @@ async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
     let keep_alive = Duration::from_millis(u64::from(connect.keep_alive) * 1500);
     Ok(Connection {
         hub: hub.clone(),
-        device_id,
+        id,
         session,
         inbox,
         keeps_session: !connect.clean_session,
@@ -214,7 +214,7 @@ async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
 
 struct Connection {
     hub: Hub,
-    device_id: DeviceId,
+    id: ClientId,
     session: Arc<Session>,
     inbox: mpsc::Receiver<Outgoing>,
     keeps_session: bool,
@@ -229,11 +229,11 @@ impl Connection {
             Ok(()) => self.exchange(&mut wire, &stop).await,
             Err(end) => end,
         };
-        tracing::debug!(device = %self.device_id, "connection ended: {end}");
+        tracing::debug!(device = %self.id, "connection ended: {end}");
         let _ = timeout(Duration::from_secs(1), wire.stream.shutdown()).await;
         // A newer connection of the same device has already taken this one's place.
-        if self.hub.sessions().remove(&self.device_id, &self.session) {
-            self.hub.disconnect(&self.device_id).await;
+        if self.hub.sessions().remove(&self.id, &self.session) {
+            self.hub.disconnect(&self.id).await;
         }
     }
 
@@ -282,9 +282,9 @@ impl Connection {
     fn handle<'a>(&'a mut self, wire: &'a mut Wire, packet: Packet) -> impl Future<Output = Result<(), End>> + 'a {
         // Boxed: a rare, large future would otherwise sit in every idle connection.
         Box::pin(async move {
-            match interpret(&packet, self.device_id.as_str(), MAX_PAYLOAD)? {
+            match interpret(&packet, self.id.device_str(), MAX_PAYLOAD)? {
                 Command::Telemetry { body, acknowledge } => {
-                    self.hub.telemetry(&self.device_id, body);
+                    self.hub.telemetry(&self.id, body);
                     self.acknowledge(wire, acknowledge)
                 }
                 Command::MethodResponse {
@@ -301,10 +301,10 @@ impl Connection {
                     match payload {
                         Ok(payload) => {
                             let response = MethodResponse { status, payload };
-                            self.hub.sessions().answer(&self.device_id, request_id, response);
+                            self.hub.sessions().answer(&self.id, request_id, response);
                         }
                         Err(error) => {
-                            tracing::info!(device = %self.device_id, "a method answer is not JSON: {error}");
+                            tracing::info!(device = %self.id, "a method answer is not JSON: {error}");
                         }
                     }
                     self.acknowledge(wire, acknowledge)
@@ -314,7 +314,7 @@ impl Connection {
                     acknowledge,
                 } => {
                     self.acknowledge(wire, acknowledge)?;
-                    let twin = self.hub.twin(self.device_id.as_str()).await;
+                    let twin = self.hub.twin(&self.id).await;
                     let answer = twin.map(|twin| packet::twin_for_device(&twin));
                     self.answer(wire, request_id, 200, None, answer)
                 }
@@ -324,7 +324,7 @@ impl Connection {
                     acknowledge,
                 } => {
                     let result = match serde_json::from_slice::<Object>(body) {
-                        Ok(patch) => self.hub.report(&self.device_id, patch).await,
+                        Ok(patch) => self.hub.report(&self.id, patch).await,
                         Err(error) => {
                             let text = format!("The patch is not a JSON object: {error}");
                             Err(HubError::new(ErrorCode::ArgumentInvalid, text))
@@ -338,10 +338,7 @@ impl Connection {
                 Command::Subscribe { packet_id, filters } => {
                     let missing = self.session.missing(&filters);
                     if self.keeps_session && !missing.is_empty() {
-                        self.hub
-                            .subscribe_device(&self.device_id, missing)
-                            .await
-                            .map_err(End::Hub)?;
+                        self.hub.subscribe_device(&self.id, missing).await.map_err(End::Hub)?;
                     }
                     let codes = packet::granted(&packet)
                         .into_iter()
@@ -356,10 +353,7 @@ impl Connection {
                 Command::Unsubscribe { packet_id, filters } => {
                     self.session.unsubscribe(&filters);
                     if self.keeps_session {
-                        self.hub
-                            .unsubscribe_device(&self.device_id, filters)
-                            .await
-                            .map_err(End::Hub)?;
+                        self.hub.unsubscribe_device(&self.id, filters).await.map_err(End::Hub)?;
                     }
                     wire.queue(&Packet::UnsubAck(UnsubAck::new(packet_id)))
                 }

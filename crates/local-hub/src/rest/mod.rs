@@ -4,14 +4,21 @@
 //! send `/devices%2Fquery`, trailing slashes and any letter case; then one `match` on method and
 //! segments is the whole route table.
 
+mod configurations;
+mod device;
+mod digital_twins;
+mod jobs;
+mod messages;
+mod registry;
 mod routes;
+mod twins;
 
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hub_protocol::{ErrorCode, HubError};
+use hub_protocol::{ClientId, ErrorCode, HubError};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
@@ -20,7 +27,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::{Hub, now};
+use crate::{
+    hub::{Hub, now},
+    store::IfMatch,
+};
 
 /// A hundred devices of a bulk request with full twins, and room.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -56,6 +66,22 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Segment `index` of the path; the endpoint's shape says that it is there.
+    pub(crate) fn segment(&self, index: usize) -> &str {
+        self.segments.get(index).map_or("", String::as_str)
+    }
+
+    /// The device of `/…/{id}`, or the module of `/…/{id}/modules/{mid}`.
+    pub(crate) fn client_id(&self) -> Result<ClientId, HubError> {
+        let module = self.segment(2).eq_ignore_ascii_case("modules").then(|| self.segment(3));
+        ClientId::new(self.segment(1), module)
+            .map_err(|error| HubError::new(ErrorCode::ArgumentInvalid, error.to_string()))
+    }
+
+    pub(crate) fn if_match(&self) -> IfMatch {
+        IfMatch::parse(self.header("If-Match"))
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -150,6 +176,10 @@ impl Answer {
     }
 }
 
+fn not_here_yet() -> HubError {
+    HubError::new(ErrorCode::FeatureNotSupported, "This hub does not do that yet.")
+}
+
 /// Eight random hex digits; names one answer in logs and error bodies.
 pub(crate) fn tracking_id() -> String {
     let mut bytes = [0; 8];
@@ -163,14 +193,7 @@ async fn answer(hub: &Hub, request: Request<Incoming>) -> Result<Response<Full<B
         Ok(call) => call,
         Err(error) => return Ok(Answer::error(&error, false).into_response()),
     };
-    let of_method = call
-        .segments
-        .last()
-        .is_some_and(|last| last.eq_ignore_ascii_case("methods"));
-    let answer = routes::route(hub, &call).await;
-    Ok(answer
-        .unwrap_or_else(|error| Answer::error(&error, of_method))
-        .into_response())
+    Ok(routes::route(hub, &call).await.into_response())
 }
 
 async fn read(request: Request<Incoming>) -> Result<Call, HubError> {

@@ -1,61 +1,129 @@
-//! The route table and what each route needs.
+//! The table of endpoints: what a path asks for and the right it takes.
 
-use http::{Method, StatusCode};
-use hub_protocol::{
-    ErrorCode, HubError,
-    identity::{DeviceIdentity, ExportImportDevice},
-    method::{MAX_PAYLOAD, MethodRequest},
-    twin::TwinPatch,
-};
-use serde::Deserialize;
-use serde_json::json;
+use hub_protocol::{ErrorCode, HubError};
 
-use super::{Answer, Call};
-use crate::{
-    hub::Hub,
-    store::{IfMatch, Right, Rows, TwinWrite},
-};
+use super::{Answer, Call, configurations, device, digital_twins, jobs, messages, registry, twins};
+use crate::{hub::Hub, store::Right};
 
-/// What a path asks for, once method and segments are known.
-enum Route<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
     ListDevices,
     BulkDevices,
-    GetDevice(&'a str),
-    PutDevice(&'a str),
-    DeleteDevice(&'a str),
+    GetDevice,
+    PutDevice,
+    DeleteDevice,
+    ListModules,
+    GetModule,
+    PutModule,
+    DeleteModule,
+    RegenerateKeys,
     DeviceStatistics,
     ServiceStatistics,
+    CreateRegistryJob,
+    ListRegistryJobs,
+    GetRegistryJob,
+    CancelRegistryJob,
     Query,
-    GetTwin(&'a str),
-    WriteTwin(&'a str, TwinWrite),
-    InvokeMethod(&'a str),
+    GetTwin,
+    MergeTwin,
+    ReplaceTwin,
+    InvokeMethod,
+    GetDigitalTwin,
+    PatchDigitalTwin,
+    RootCommand,
+    ComponentCommand,
+    CreateJob,
+    GetJob,
+    CancelJob,
+    QueryJobs,
+    ListConfigurations,
+    GetConfiguration,
+    PutConfiguration,
+    DeleteConfiguration,
+    TestConfigurationQueries,
+    ApplyConfigurationContent,
+    SendMessage,
+    PurgeMessages,
+    ReceiveFeedback,
+    CompleteFeedback,
+    AbandonFeedback,
+    /// The device's own side of HTTPS (device.md 7.3).
+    SendTelemetry,
+    ReceiveMessage,
+    SettleMessage,
+    AbandonMessage,
 }
 
-impl<'a> Route<'a> {
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// A policy with any of these rights.
+    Policy(&'static [Right]),
+    /// The device itself, or a policy that may connect as one.
+    Device,
+}
+
+impl Endpoint {
     /// Fixed segments compare without case, ids with it.
-    fn find(call: &'a Call) -> Result<Self, HubError> {
+    fn find(call: &Call) -> Result<Self, HubError> {
         let lower: Vec<String> = call
             .segments
             .iter()
             .map(|segment| segment.to_ascii_lowercase())
             .collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-        let id = || call.segments[1].as_str();
-        let method = &call.method;
-        let found = match lower.as_slice() {
-            ["devices"] if method == Method::GET => Self::ListDevices,
-            ["devices"] if method == Method::POST => Self::BulkDevices,
-            ["devices", "query"] if method == Method::POST => Self::Query,
-            ["devices", _] if method == Method::GET => Self::GetDevice(id()),
-            ["devices", _] if method == Method::PUT => Self::PutDevice(id()),
-            ["devices", _] if method == Method::DELETE => Self::DeleteDevice(id()),
-            ["statistics", "devices"] if method == Method::GET => Self::DeviceStatistics,
-            ["statistics", "service"] if method == Method::GET => Self::ServiceStatistics,
-            ["twins", _] if method == Method::GET => Self::GetTwin(id()),
-            ["twins", _] if method == Method::PATCH => Self::WriteTwin(id(), TwinWrite::Merge),
-            ["twins", _] if method == Method::PUT => Self::WriteTwin(id(), TwinWrite::Replace),
-            ["twins", _, "methods"] if method == Method::POST => Self::InvokeMethod(id()),
-            ["devices" | "twins" | "statistics", ..] => {
+        Ok(match (call.method.as_str(), lower.as_slice()) {
+            ("GET", ["devices"]) => Self::ListDevices,
+            ("POST", ["devices"]) => Self::BulkDevices,
+            ("POST", ["devices", "query"]) => Self::Query,
+            ("POST", ["devices", "keys", "regenerate"]) => Self::RegenerateKeys,
+            ("GET", ["devices", _]) => Self::GetDevice,
+            ("PUT", ["devices", _]) => Self::PutDevice,
+            ("DELETE", ["devices", _]) => Self::DeleteDevice,
+            ("GET", ["devices", _, "modules"]) => Self::ListModules,
+            ("GET", ["devices", _, "modules", _]) => Self::GetModule,
+            ("PUT", ["devices", _, "modules", _]) => Self::PutModule,
+            ("DELETE", ["devices", _, "modules", _]) => Self::DeleteModule,
+            ("DELETE", ["devices", _, "commands"]) => Self::PurgeMessages,
+            ("POST", ["devices", _, "applyconfigurationcontent"]) => Self::ApplyConfigurationContent,
+            ("POST", ["devices", _, "messages", "devicebound"]) => Self::SendMessage,
+            ("POST", ["devices", _, "messages", "events"]) => Self::SendTelemetry,
+            ("GET", ["devices", _, "messages", "devicebound"]) => Self::ReceiveMessage,
+            ("DELETE", ["devices", _, "messages", "devicebound", _]) => Self::SettleMessage,
+            ("POST", ["devices", _, "messages", "devicebound", _, "abandon"]) => Self::AbandonMessage,
+            ("GET", ["statistics", "devices"]) => Self::DeviceStatistics,
+            ("GET", ["statistics", "service"]) => Self::ServiceStatistics,
+            ("GET", ["twins", _] | ["twins", _, "modules", _]) => Self::GetTwin,
+            ("PATCH", ["twins", _] | ["twins", _, "modules", _]) => Self::MergeTwin,
+            ("PUT", ["twins", _] | ["twins", _, "modules", _]) => Self::ReplaceTwin,
+            ("POST", ["twins", _, "methods"] | ["twins", _, "modules", _, "methods"]) => Self::InvokeMethod,
+            ("GET", ["digitaltwins", _]) => Self::GetDigitalTwin,
+            ("PATCH", ["digitaltwins", _]) => Self::PatchDigitalTwin,
+            ("POST", ["digitaltwins", _, "commands", _]) => Self::RootCommand,
+            ("POST", ["digitaltwins", _, "components", _, "commands", _]) => Self::ComponentCommand,
+            ("GET", ["jobs", "v2", "query"]) => Self::QueryJobs,
+            ("PUT", ["jobs", "v2", _]) => Self::CreateJob,
+            ("GET", ["jobs", "v2", _]) => Self::GetJob,
+            ("POST", ["jobs", "v2", _, "cancel"]) => Self::CancelJob,
+            ("POST", ["jobs", "create"]) => Self::CreateRegistryJob,
+            ("GET", ["jobs"]) => Self::ListRegistryJobs,
+            ("GET", ["jobs", _]) => Self::GetRegistryJob,
+            ("DELETE", ["jobs", _]) => Self::CancelRegistryJob,
+            ("GET", ["configurations"]) => Self::ListConfigurations,
+            ("POST", ["configurations", "testqueries"]) => Self::TestConfigurationQueries,
+            ("GET", ["configurations", _]) => Self::GetConfiguration,
+            ("PUT", ["configurations", _]) => Self::PutConfiguration,
+            ("DELETE", ["configurations", _]) => Self::DeleteConfiguration,
+            ("GET", ["messages", "servicebound", "feedback"]) => Self::ReceiveFeedback,
+            ("DELETE", ["messages", "servicebound", "feedback", _]) => Self::CompleteFeedback,
+            ("POST", ["messages", "servicebound", "feedback", _, "abandon"]) => Self::AbandonFeedback,
+            (
+                method,
+                [
+                    "devices" | "twins" | "digitaltwins" | "statistics" | "jobs" | "configurations" | "messages",
+                    ..,
+                ],
+            ) => {
                 let text = format!("{method} is not known for /{}.", call.segments.join("/"));
                 return Err(HubError::new(ErrorCode::GenericMethodNotAllowed, text));
             }
@@ -63,109 +131,131 @@ impl<'a> Route<'a> {
                 let text = format!("There is nothing at /{}.", call.segments.join("/"));
                 return Err(HubError::new(ErrorCode::GenericNotFound, text));
             }
-        };
-        Ok(found)
+        })
     }
 
-    /// The right it takes (service.md 1.2).
-    fn right(&self) -> Right {
+    /// The right each takes (service.md 1.2).
+    pub(super) fn access(self) -> Access {
+        use Right::{RegistryRead, RegistryWrite, ServiceConnect};
         match self {
-            Self::ListDevices | Self::GetDevice(_) | Self::DeviceStatistics | Self::ServiceStatistics => {
-                Right::RegistryRead
+            Self::ListDevices
+            | Self::GetDevice
+            | Self::ListModules
+            | Self::GetModule
+            | Self::DeviceStatistics
+            | Self::ServiceStatistics
+            | Self::ListConfigurations
+            | Self::GetConfiguration
+            | Self::TestConfigurationQueries => Access::Policy(&[RegistryRead]),
+            Self::BulkDevices
+            | Self::PutDevice
+            | Self::DeleteDevice
+            | Self::PutModule
+            | Self::DeleteModule
+            | Self::RegenerateKeys
+            | Self::CreateRegistryJob
+            | Self::ListRegistryJobs
+            | Self::GetRegistryJob
+            | Self::CancelRegistryJob
+            | Self::PutConfiguration
+            | Self::DeleteConfiguration
+            | Self::ApplyConfigurationContent => Access::Policy(&[RegistryWrite]),
+            Self::Query
+            | Self::GetTwin
+            | Self::MergeTwin
+            | Self::ReplaceTwin
+            | Self::InvokeMethod
+            | Self::GetDigitalTwin
+            | Self::PatchDigitalTwin
+            | Self::RootCommand
+            | Self::ComponentCommand
+            | Self::SendMessage
+            | Self::PurgeMessages
+            | Self::ReceiveFeedback
+            | Self::CompleteFeedback
+            | Self::AbandonFeedback => Access::Policy(&[ServiceConnect]),
+            Self::CreateJob | Self::GetJob | Self::CancelJob | Self::QueryJobs => {
+                Access::Policy(&[ServiceConnect, RegistryWrite])
             }
-            Self::BulkDevices | Self::PutDevice(_) | Self::DeleteDevice(_) => Right::RegistryWrite,
-            Self::Query | Self::GetTwin(_) | Self::WriteTwin(..) | Self::InvokeMethod(_) => Right::ServiceConnect,
+            Self::SendTelemetry | Self::ReceiveMessage | Self::SettleMessage | Self::AbandonMessage => Access::Device,
+        }
+    }
+
+    /// Errors of direct methods travel in a body of their own (service.md 11.1, shape C).
+    fn is_method(self) -> bool {
+        matches!(self, Self::InvokeMethod | Self::RootCommand | Self::ComponentCommand)
+    }
+
+    async fn answer(self, hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+        match self {
+            Self::ListDevices => registry::list_devices(hub, call).await,
+            Self::BulkDevices => registry::bulk(hub, call).await,
+            Self::GetDevice => registry::get_device(hub, call).await,
+            Self::PutDevice => registry::put_device(hub, call).await,
+            Self::DeleteDevice => registry::delete_device(hub, call).await,
+            Self::ListModules => registry::list_modules(hub, call).await,
+            Self::GetModule => registry::get_module(hub, call).await,
+            Self::PutModule => registry::put_module(hub, call).await,
+            Self::DeleteModule => registry::delete_module(hub, call).await,
+            Self::RegenerateKeys => registry::regenerate_keys(hub, call).await,
+            Self::DeviceStatistics => registry::device_statistics(hub).await,
+            Self::ServiceStatistics => registry::service_statistics(hub).await,
+            Self::CreateRegistryJob => registry::create_job(hub, call).await,
+            Self::ListRegistryJobs => registry::list_jobs(hub).await,
+            Self::GetRegistryJob => registry::get_job(hub, call).await,
+            Self::CancelRegistryJob => registry::cancel_job(hub, call).await,
+            Self::Query => twins::query(hub, call).await,
+            Self::GetTwin => twins::get(hub, call).await,
+            Self::MergeTwin => twins::write(hub, call, crate::store::TwinWrite::Merge).await,
+            Self::ReplaceTwin => twins::write(hub, call, crate::store::TwinWrite::Replace).await,
+            Self::InvokeMethod => twins::invoke_method(hub, call).await,
+            Self::GetDigitalTwin => digital_twins::get(hub, call).await,
+            Self::PatchDigitalTwin => digital_twins::patch(hub, call).await,
+            Self::RootCommand => digital_twins::root_command(hub, call).await,
+            Self::ComponentCommand => digital_twins::component_command(hub, call).await,
+            Self::CreateJob => jobs::create(hub, call).await,
+            Self::GetJob => jobs::get(hub, call).await,
+            Self::CancelJob => jobs::cancel(hub, call).await,
+            Self::QueryJobs => jobs::query(hub, call).await,
+            Self::ListConfigurations => configurations::list(hub, call).await,
+            Self::GetConfiguration => configurations::get(hub, call).await,
+            Self::PutConfiguration => configurations::put(hub, call).await,
+            Self::DeleteConfiguration => configurations::delete(hub, call).await,
+            Self::TestConfigurationQueries => configurations::test_queries(hub, call).await,
+            Self::ApplyConfigurationContent => configurations::apply_content(hub, call).await,
+            Self::SendMessage => messages::send(hub, call).await,
+            Self::PurgeMessages => messages::purge(hub, call).await,
+            Self::ReceiveFeedback => messages::receive_feedback(hub).await,
+            Self::CompleteFeedback => messages::complete_feedback(hub, call).await,
+            Self::AbandonFeedback => messages::abandon_feedback(hub, call).await,
+            Self::SendTelemetry => device::send_telemetry(hub, call).await,
+            Self::ReceiveMessage => device::receive(hub, call).await,
+            Self::SettleMessage => device::settle(hub, call).await,
+            Self::AbandonMessage => device::abandon(hub, call).await,
         }
     }
 }
 
-pub(super) async fn route(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
-    let route = Route::find(call)?;
-    let path: Vec<&str> = call.segments.iter().map(String::as_str).collect();
-    hub.gate().service(call.header("Authorization"), &path, route.right())?;
-    check_version(call)?;
-    let if_match = IfMatch::parse(call.header("If-Match"));
-    match route {
-        Route::ListDevices => {
-            let top = call
-                .query("top")
-                .and_then(|top| top.parse().ok())
-                .filter(|top| (1..=1000).contains(top));
-            Ok(Answer::json(&hub.devices(top.unwrap_or(1000)).await?))
-        }
-        Route::GetDevice(id) => {
-            let device = hub.device(id).await?;
-            Ok(Answer::json(&device).etag(&device.etag))
-        }
-        Route::PutDevice(id) => {
-            let device: DeviceIdentity = call.json()?;
-            if device.device_id.as_str() != id {
-                let text = "The device id in the body is not the one in the path.";
-                return Err(HubError::new(ErrorCode::ArgumentInvalid, text));
-            }
-            let device = hub.put_device(device, if_match).await?;
-            Ok(Answer::json(&device).etag(&device.etag))
-        }
-        Route::DeleteDevice(id) => {
-            hub.delete_device(id, if_match).await?;
-            Ok(Answer::no_content())
-        }
-        Route::BulkDevices => {
-            let items: Vec<ExportImportDevice> = call.json()?;
-            let result = hub.bulk(items).await?;
-            let status = if result.is_successful {
-                StatusCode::OK
-            } else {
-                StatusCode::BAD_REQUEST
-            };
-            Ok(Answer::json(&result).status(status))
-        }
-        Route::DeviceStatistics => Ok(Answer::json(&hub.statistics().await?)),
-        Route::ServiceStatistics => Ok(Answer::json(&json!({ "connectedDeviceCount": hub.connected().await? }))),
-        Route::Query => query(hub, call).await,
-        Route::GetTwin(id) => {
-            let twin = hub.twin(id).await?;
-            Ok(Answer::json(&twin).etag(&twin.etag))
-        }
-        Route::WriteTwin(id, how) => {
-            let patch: TwinPatch = call.json()?;
-            let twin = hub.write_twin(id, patch, how, if_match).await?;
-            Ok(Answer::json(&*twin).etag(&twin.etag))
-        }
-        Route::InvokeMethod(id) => {
-            if call.body.len() > MAX_PAYLOAD + 1024 {
-                let text = format!("The request has {} bytes; a payload may have 131072.", call.body.len());
-                return Err(HubError::new(ErrorCode::MessageTooLarge, text));
-            }
-            let request: MethodRequest = call.json()?;
-            Ok(Answer::json(&hub.invoke_method(id, request).await?))
-        }
-    }
-}
-
-async fn query(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
-    #[derive(Deserialize)]
-    struct Body {
-        query: Option<String>,
-    }
-    let body: Body = call.json()?;
-    let text = body.query.filter(|text| !text.trim().is_empty());
-    let text = text.ok_or_else(|| HubError::new(ErrorCode::ArgumentNull, "BadRequest: the query is missing."))?;
-    let page_size = call.header("x-ms-max-item-count").and_then(|count| count.parse().ok());
-    let continuation = call
-        .header("x-ms-continuation")
-        .filter(|token| !token.is_empty())
-        .map(str::to_owned);
-    let page = hub.query(&text, page_size, continuation).await?;
-    // The C# client reads the item type with its case.
-    let answer = match &page.rows {
-        Rows::Twins(twins) => Answer::json(twins).header("x-ms-item-type", "Twin".into()),
-        Rows::Raw(rows) => Answer::json(rows).header("x-ms-item-type", "Raw".into()),
+/// Answers a call, errors included.
+pub(super) async fn route(hub: &Hub, call: &Call) -> Answer {
+    let endpoint = match Endpoint::find(call) {
+        Ok(endpoint) => endpoint,
+        Err(error) => return Answer::error(&error, false),
     };
-    Ok(match page.continuation {
-        Some(token) => answer.header("x-ms-continuation", token),
-        None => answer,
-    })
+    let answer = match admit(hub, call, endpoint.access()).await {
+        Ok(()) => endpoint.answer(hub, call).await,
+        Err(error) => Err(error),
+    };
+    answer.unwrap_or_else(|error| Answer::error(&error, endpoint.is_method()))
+}
+
+async fn admit(hub: &Hub, call: &Call, access: Access) -> Result<(), HubError> {
+    let path: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    match access {
+        Access::Policy(rights) => hub.gate().service(call.header("Authorization"), &path, rights)?,
+        Access::Device => device::admit(hub, call).await?,
+    }
+    check_version(call)
 }
 
 /// Any date of this century's tens and later, with or without `-preview`.

@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hub_protocol::{
-    DeviceId, ErrorCode, HubError, Timestamp,
+    ClientId, DeviceId, ErrorCode, HubError, Timestamp,
     identity::{
         Authentication, AuthenticationType, BulkRegistryError, BulkRegistryResult, ConnectionState, DeviceIdentity,
         ExportImportDevice, ImportMode, MAX_BULK, RegistryStatistics, Status, SymmetricKey,
@@ -55,8 +55,12 @@ pub(crate) fn identity_etag(counter: i64) -> String {
     BASE64.encode(counter.to_string())
 }
 
+/// Messages that wait for an identity.
+pub(super) const MESSAGE_COUNT: &str =
+    "(SELECT count(*) FROM messages WHERE identity = identities.id) AS message_count";
+
 const COLUMNS: &str = "device_id, generation_id, etag, status, status_reason, status_updated, authentication,
-    capabilities, connection_state, connection_updated, last_activity";
+    capabilities, device_scope, parent_scopes, connection_state, connection_updated, last_activity";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<DeviceIdentity> {
     let text = |column: &str| row.get::<_, String>(column);
@@ -71,6 +75,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<DeviceIdentity> {
         connection_state_updated_time: time("connection_updated")?,
         status_updated_time: time("status_updated")?,
         last_activity_time: time("last_activity")?,
+        cloud_to_device_message_count: row.get("message_count")?,
+        device_scope: row.get("device_scope")?,
+        parent_scopes: serde_json::from_str(&text("parent_scopes")?).unwrap_or_default(),
         authentication: serde_json::from_str(&text("authentication")?).unwrap_or_default(),
         capabilities: serde_json::from_str(&text("capabilities")?).unwrap_or_default(),
         ..DeviceIdentity::new(id)
@@ -101,7 +108,8 @@ pub(crate) fn status_text(status: Status) -> &'static str {
 }
 
 pub(crate) fn find(connection: &Connection, device_id: &str) -> Result<Option<DeviceIdentity>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM devices WHERE device_id = ?1"))?;
+    let sql = format!("SELECT {COLUMNS}, {MESSAGE_COUNT} FROM identities WHERE device_id = ?1 AND module_id = ''");
+    let mut statement = connection.prepare_cached(&sql)?;
     Ok(statement.query_row([device_id], from_row).optional()?)
 }
 
@@ -110,14 +118,15 @@ pub(crate) fn get(connection: &Connection, device_id: &str) -> Result<DeviceIden
 }
 
 pub(crate) fn list(connection: &Connection, top: usize) -> Result<Vec<DeviceIdentity>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM devices ORDER BY device_id LIMIT ?1");
+    let sql =
+        format!("SELECT {COLUMNS}, {MESSAGE_COUNT} FROM identities WHERE module_id = '' ORDER BY device_id LIMIT ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map([top], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 pub(crate) fn statistics(connection: &Connection) -> Result<RegistryStatistics, StoreError> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE status = 'enabled') FROM devices";
+    let sql = "SELECT count(*), count(*) FILTER (WHERE status = 'enabled') FROM identities WHERE module_id = ''";
     let (total, enabled) = connection.query_row(sql, [], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?)))?;
     Ok(RegistryStatistics {
         total_device_count: total,
@@ -127,8 +136,36 @@ pub(crate) fn statistics(connection: &Connection) -> Result<RegistryStatistics, 
 }
 
 pub(crate) fn connected(connection: &Connection) -> Result<u64, StoreError> {
-    let sql = "SELECT count(*) FROM devices WHERE connection_state = 'Connected'";
+    let sql = "SELECT count(*) FROM identities WHERE module_id = '' AND connection_state = 'Connected'";
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
+/// What decides whether an identity may connect, and what its messages are stamped with.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub id: ClientId,
+    pub authentication: Authentication,
+    /// A module's is its device's.
+    pub status: Status,
+    pub generation_id: String,
+}
+
+/// `None` when there is no such identity.
+pub(crate) fn credentials(connection: &Connection, id: &ClientId) -> Result<Option<Credentials>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT own.authentication, own.generation_id, device.status
+         FROM identities AS own JOIN identities AS device ON device.device_id = own.device_id AND device.module_id = ''
+         WHERE own.device_id = ?1 AND own.module_id = ?2",
+    )?;
+    let found = statement.query_row([id.device_str(), id.module_str()], |row| {
+        Ok(Credentials {
+            id: id.clone(),
+            authentication: serde_json::from_str(row.get_ref(0)?.as_str()?).unwrap_or_default(),
+            status: status(row.get_ref(2)?.as_str()?),
+            generation_id: row.get(1)?,
+        })
+    });
+    Ok(found.optional()?)
 }
 
 /// Keys given are kept, keys not given are minted.
@@ -182,7 +219,7 @@ impl Transaction<'_> {
                 self.update(device, &existing, now)?;
             }
         }
-        let twin = twins::get(self.sql, device.device_id.as_str())?;
+        let twin = twins::get(self.sql, &device.device_id.clone().into())?;
         self.tell(HubEvent::IdentityChanged { twin: twin.into() });
         get(self.sql, device.device_id.as_str())
     }
@@ -201,7 +238,7 @@ impl Transaction<'_> {
         };
         self.sql
             .prepare_cached(
-                "INSERT INTO devices (device_id, generation_id, etag, status, status_reason, status_updated,
+                "INSERT INTO identities (device_id, generation_id, etag, status, status_reason, status_updated,
                     authentication, capabilities, connection_updated, last_activity, desired_metadata, reported_metadata)
                  VALUES (:id, :generation, :etag, :status, :reason, :never, :authentication, :capabilities, :never, :never,
                     :desired_metadata, :reported_metadata)",
@@ -230,9 +267,9 @@ impl Transaction<'_> {
         };
         self.sql
             .prepare_cached(
-                "UPDATE devices SET etag = etag + 1, status = :status, status_reason = :reason,
+                "UPDATE identities SET etag = etag + 1, status = :status, status_reason = :reason,
                     status_updated = :updated, authentication = :authentication, capabilities = :capabilities
-                 WHERE device_id = :id",
+                 WHERE device_id = :id AND module_id = ''",
             )?
             .execute(named_params! {
                 ":id": device.device_id.as_str(),
@@ -253,10 +290,10 @@ impl Transaction<'_> {
         }
         if_match.check(&existing.etag)?;
         self.sql
-            .prepare_cached("DELETE FROM devices WHERE device_id = ?1")?
+            .prepare_cached("DELETE FROM identities WHERE device_id = ?1")?
             .execute(params![device_id])?;
-        self.tell(HubEvent::DeviceDeleted {
-            device_id: existing.device_id,
+        self.tell(HubEvent::IdentityDeleted {
+            id: existing.device_id.into(),
         });
         Ok(())
     }
@@ -321,11 +358,12 @@ impl Transaction<'_> {
             properties: desired.map(|desired| hub_protocol::twin::TwinPatchProperties { desired: Some(desired) }),
         };
         let id = item.id.as_str();
+        let client = ClientId::device(item.id.clone());
         let exists = find(self.sql, id)?.is_some();
         match mode {
             Delete | DeleteIfMatchETag => return self.delete_device(id, &etag),
             UpdateTwin | UpdateTwinIfMatchETag => {
-                self.write_twin(id, &patch, TwinWrite::Merge, &etag, now)?;
+                self.write_twin(&client, &patch, TwinWrite::Merge, &etag, now)?;
                 return Ok(());
             }
             _ => {}
@@ -344,7 +382,7 @@ impl Transaction<'_> {
         };
         self.put_device(&device, &if_match, now)?;
         if patch != TwinPatch::default() {
-            self.write_twin(id, &patch, TwinWrite::Merge, &IfMatch::Any, now)?;
+            self.write_twin(&client, &patch, TwinWrite::Merge, &IfMatch::Any, now)?;
         }
         Ok(())
     }

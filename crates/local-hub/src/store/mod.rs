@@ -6,6 +6,7 @@
 //! disk flush per batch, not per write. Reads run on a few connections of their own.
 
 mod devices;
+mod migrations;
 mod policies;
 mod query;
 mod subscriptions;
@@ -24,7 +25,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{error::StoreError, events::HubEvent};
 
-pub(crate) use devices::{IfMatch, connected, get as get_device, list as list_devices, statistics};
+pub(crate) use devices::{
+    Credentials, IfMatch, connected, credentials, get as get_device, list as list_devices, statistics,
+};
 pub(crate) use policies::{Policies, Right};
 pub(crate) use query::{Page, Rows, run as run_query};
 pub(crate) use subscriptions::StoredSession;
@@ -35,44 +38,6 @@ const QUEUE: usize = 4096;
 /// Writes in one transaction at most.
 const BATCH: usize = 512;
 const READERS: usize = 4;
-
-const MIGRATIONS: &[&str] = &["CREATE TABLE devices (
-        device_id TEXT NOT NULL PRIMARY KEY,
-        generation_id TEXT NOT NULL,
-        etag INTEGER NOT NULL,
-        status TEXT NOT NULL,
-        status_reason TEXT,
-        status_updated TEXT NOT NULL,
-        authentication TEXT NOT NULL,
-        capabilities TEXT NOT NULL,
-        connection_state TEXT NOT NULL DEFAULT 'Disconnected',
-        connection_updated TEXT NOT NULL,
-        last_activity TEXT NOT NULL,
-        model_id TEXT NOT NULL DEFAULT '',
-        twin_etag INTEGER NOT NULL DEFAULT 1,
-        version INTEGER NOT NULL DEFAULT 2,
-        tags TEXT NOT NULL DEFAULT '{}',
-        desired TEXT NOT NULL DEFAULT '{}',
-        desired_metadata TEXT NOT NULL,
-        desired_version INTEGER NOT NULL DEFAULT 1,
-        reported TEXT NOT NULL DEFAULT '{}',
-        reported_metadata TEXT NOT NULL,
-        reported_version INTEGER NOT NULL DEFAULT 1
-    ) STRICT;
-    CREATE TABLE subscriptions (
-        device_id TEXT NOT NULL REFERENCES devices ON DELETE CASCADE,
-        filter TEXT NOT NULL,
-        PRIMARY KEY (device_id, filter)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE sessions (
-        device_id TEXT NOT NULL PRIMARY KEY REFERENCES devices ON DELETE CASCADE
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE policies (
-        name TEXT NOT NULL PRIMARY KEY,
-        rights INTEGER NOT NULL,
-        primary_key TEXT NOT NULL,
-        secondary_key TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;"];
 
 /// What a piece of work may do: SQL now, events once it is committed.
 pub(crate) struct Transaction<'a> {
@@ -235,28 +200,13 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(Duration::from_secs(5))?;
-    migrate(&connection)?;
+    migrations::run(&connection)?;
     // Nobody is connected to a hub that has just started.
     connection.execute(
-        "UPDATE devices SET connection_state = 'Disconnected' WHERE connection_state = 'Connected'",
+        "UPDATE identities SET connection_state = 'Disconnected' WHERE connection_state = 'Connected'",
         [],
     )?;
     Ok(connection)
-}
-
-fn migrate(connection: &Connection) -> Result<(), StoreError> {
-    let done: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if done > MIGRATIONS.len() {
-        let text = "The data folder was written by a newer version of this hub; use that version, or another folder.";
-        return Err(HubError::new(ErrorCode::ServerError, text).into());
-    }
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
-        connection.execute_batch(&format!(
-            "BEGIN; {migration} PRAGMA user_version = {}; COMMIT;",
-            index + 1
-        ))?;
-    }
-    Ok(())
 }
 
 fn open_reader(path: &Path) -> Result<Connection, StoreError> {

@@ -12,7 +12,7 @@ use hub_protocol::{
 };
 use rusqlite::{Connection, params_from_iter, types::Value};
 
-use super::twins;
+use super::{devices::MESSAGE_COUNT, twins};
 use crate::error::StoreError;
 
 pub(crate) enum Rows {
@@ -39,7 +39,7 @@ pub(crate) fn run(
     };
     match &query.selection {
         Selection::Count { name } => {
-            let text = format!("SELECT count(*) FROM devices WHERE {condition}");
+            let text = format!("SELECT count(*) FROM identities WHERE module_id = '' AND ({condition})");
             let count: u64 = connection
                 .prepare(&text)?
                 .query_row(params_from_iter(sql.values), |row| row.get(0))?;
@@ -55,7 +55,8 @@ pub(crate) fn run(
             let columns = twins::COLUMNS;
             // One row more than the page tells whether another page follows.
             let text = format!(
-                "SELECT {columns} FROM devices WHERE device_id > {after} AND ({condition}) ORDER BY device_id LIMIT {}",
+                "SELECT {columns}, {MESSAGE_COUNT} FROM identities
+                 WHERE module_id = '' AND device_id > {after} AND ({condition}) ORDER BY device_id LIMIT {}",
                 size + 1
             );
             let mut statement = connection.prepare(&text)?;

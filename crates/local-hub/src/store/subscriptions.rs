@@ -1,7 +1,7 @@
 //! Sessions that outlive a connection: with CleanSession 0 the subscriptions stay, because
 //! Microsoft's Python client never subscribes again after a reconnect.
 
-use hub_protocol::{DeviceId, Timestamp, topic::Filter};
+use hub_protocol::{ClientId, HubError, Timestamp, topic::Filter};
 use rusqlite::{OptionalExtension, params};
 
 use super::Transaction;
@@ -35,73 +35,74 @@ fn by_name(text: &str) -> Option<Filter> {
 }
 
 impl Transaction<'_> {
-    /// Marks the device connected and finds its session, or drops it for CleanSession 1.
+    fn identity(&self, id: &ClientId) -> Result<i64, StoreError> {
+        let mut statement = self
+            .sql
+            .prepare_cached("SELECT id FROM identities WHERE device_id = ?1 AND module_id = ?2")?;
+        let found = statement
+            .query_row([id.device_str(), id.module_str()], |row| row.get(0))
+            .optional()?;
+        found.ok_or_else(|| HubError::client_not_found(id).into())
+    }
+
+    /// Marks the identity connected and finds its session, or drops it for CleanSession 1.
     pub(crate) fn connect(
         &mut self,
-        device_id: &DeviceId,
+        id: &ClientId,
         clean_session: bool,
         model_id: Option<&str>,
         now: Timestamp,
     ) -> Result<StoredSession, StoreError> {
-        let id = device_id.as_str();
-        let changed = self
-            .sql
+        let identity = self.identity(id)?;
+        self.sql
             .prepare_cached(
-                "UPDATE devices SET connection_state = 'Connected', connection_updated = ?2, last_activity = ?2,
-                model_id = coalesce(?3, model_id) WHERE device_id = ?1",
+                "UPDATE identities SET connection_state = 'Connected', connection_updated = ?2, last_activity = ?2,
+                    model_id = coalesce(?3, model_id) WHERE id = ?1",
             )?
-            .execute(params![id, now.to_string(), model_id])?;
-        if changed == 0 {
-            return Err(hub_protocol::HubError::device_not_found(device_id).into());
-        }
+            .execute(params![identity, now.to_string(), model_id])?;
         self.tell(HubEvent::ConnectionChanged {
-            device_id: device_id.clone(),
+            id: id.clone(),
             connected: true,
             at: now,
         });
         if clean_session {
-            self.sql
-                .prepare_cached("DELETE FROM subscriptions WHERE device_id = ?1")?
-                .execute([id])?;
-            self.sql
-                .prepare_cached("DELETE FROM sessions WHERE device_id = ?1")?
-                .execute([id])?;
+            for sql in [
+                "DELETE FROM subscriptions WHERE identity = ?1",
+                "DELETE FROM sessions WHERE identity = ?1",
+            ] {
+                self.sql.prepare_cached(sql)?.execute([identity])?;
+            }
             return Ok(StoredSession::default());
         }
-        let present = self
+        let made = self
             .sql
-            .prepare_cached("SELECT 1 FROM sessions WHERE device_id = ?1")?
-            .query_row([id], |_| Ok(()))
-            .optional()?
-            .is_some();
-        if !present {
-            self.sql
-                .prepare_cached("INSERT INTO sessions (device_id) VALUES (?1)")?
-                .execute([id])?;
+            .prepare_cached("INSERT OR IGNORE INTO sessions (identity) VALUES (?1)")?
+            .execute([identity])?;
+        if made > 0 {
             return Ok(StoredSession::default());
         }
         let mut statement = self
             .sql
-            .prepare_cached("SELECT filter FROM subscriptions WHERE device_id = ?1")?;
-        let rows = statement.query_map([id], |row| row.get::<_, String>(0))?;
+            .prepare_cached("SELECT filter FROM subscriptions WHERE identity = ?1")?;
+        let rows = statement.query_map([identity], |row| row.get::<_, String>(0))?;
         let mut filters = Vec::new();
         for row in rows {
             filters.extend(by_name(&row?));
         }
-        Ok(StoredSession { present, filters })
+        Ok(StoredSession { present: true, filters })
     }
 
-    pub(crate) fn disconnect(&mut self, device_id: &DeviceId, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) fn disconnect(&mut self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
         let changed = self
             .sql
             .prepare_cached(
-                "UPDATE devices SET connection_state = 'Disconnected', connection_updated = ?2
-                WHERE device_id = ?1 AND connection_state = 'Connected'",
+                "UPDATE identities SET connection_state = 'Disconnected', connection_updated = ?3
+                 WHERE device_id = ?1 AND module_id = ?2 AND connection_state = 'Connected'",
             )?
-            .execute(params![device_id.as_str(), now.to_string()])?;
+            .execute(params![id.device_str(), id.module_str(), now.to_string()])?;
         if changed > 0 {
             self.tell(HubEvent::ConnectionChanged {
-                device_id: device_id.clone(),
+                id: id.clone(),
                 connected: false,
                 at: now,
             });
@@ -109,20 +110,22 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    pub(crate) fn subscribe(&mut self, device_id: &DeviceId, filters: &[Filter]) -> Result<(), StoreError> {
+    pub(crate) fn subscribe(&mut self, id: &ClientId, filters: &[Filter]) -> Result<(), StoreError> {
+        let identity = self.identity(id)?;
         for filter in filters {
             self.sql
-                .prepare_cached("INSERT OR IGNORE INTO subscriptions (device_id, filter) VALUES (?1, ?2)")?
-                .execute(params![device_id.as_str(), name(*filter)])?;
+                .prepare_cached("INSERT OR REPLACE INTO subscriptions (identity, filter, qos) VALUES (?1, ?2, 0)")?
+                .execute(params![identity, name(*filter)])?;
         }
         Ok(())
     }
 
-    pub(crate) fn unsubscribe(&mut self, device_id: &DeviceId, filters: &[Filter]) -> Result<(), StoreError> {
+    pub(crate) fn unsubscribe(&mut self, id: &ClientId, filters: &[Filter]) -> Result<(), StoreError> {
+        let identity = self.identity(id)?;
         for filter in filters {
             self.sql
-                .prepare_cached("DELETE FROM subscriptions WHERE device_id = ?1 AND filter = ?2")?
-                .execute(params![device_id.as_str(), name(*filter)])?;
+                .prepare_cached("DELETE FROM subscriptions WHERE identity = ?1 AND filter = ?2")?
+                .execute(params![identity, name(*filter)])?;
         }
         Ok(())
     }

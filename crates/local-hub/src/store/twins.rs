@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hub_protocol::{
-    DeviceId, ErrorCode, HubError, Timestamp,
+    ClientId, DeviceId, ErrorCode, HubError, Timestamp,
     identity::Authentication,
     merge::{self, Object},
     twin::{PropertySet, Twin, TwinPatch, TwinProperties, twin_etag},
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     Transaction,
-    devices::{IfMatch, connection_state, identity_etag, status},
+    devices::{IfMatch, MESSAGE_COUNT, connection_state, identity_etag, status},
 };
 use crate::{
     error::StoreError,
@@ -29,9 +29,10 @@ pub(crate) enum TwinWrite {
     Replace,
 }
 
-pub(super) const COLUMNS: &str = "device_id, etag, status, status_reason, status_updated, authentication, capabilities,
+pub(super) const COLUMNS: &str =
+    "device_id, module_id, etag, status, status_reason, status_updated, authentication, capabilities,
     connection_state, last_activity, model_id, twin_etag, version, tags, desired, desired_metadata, desired_version,
-    reported, reported_metadata, reported_version";
+    reported, reported_metadata, reported_version, device_scope, parent_scopes, configurations";
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
     let text = |column: &str| row.get::<_, String>(column);
@@ -42,7 +43,11 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
     let authentication: Authentication = serde_json::from_str(&text("authentication")?).unwrap_or_default();
     Ok(Twin {
         device_id: DeviceId::new(text("device_id")?).map_err(|_| rusqlite::Error::InvalidQuery)?,
-        module_id: None,
+        module_id: Some(text("module_id")?)
+            .filter(|id| !id.is_empty())
+            .map(DeviceId::new)
+            .transpose()
+            .map_err(|_| rusqlite::Error::InvalidQuery)?,
         etag: twin_etag(row.get("twin_etag")?),
         device_etag: identity_etag(row.get("etag")?),
         status: status(&text("status")?),
@@ -50,7 +55,7 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
         status_update_time: time("status_updated")?,
         connection_state: connection_state(&text("connection_state")?),
         last_activity_time: time("last_activity")?,
-        cloud_to_device_message_count: 0,
+        cloud_to_device_message_count: row.get("message_count")?,
         authentication_type: authentication.kind,
         x509_thumbprint: authentication.x509_thumbprint,
         model_id: text("model_id")?,
@@ -69,13 +74,20 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
             },
         },
         capabilities: serde_json::from_str(&text("capabilities")?).unwrap_or_default(),
+        device_scope: row.get("device_scope")?,
+        parent_scopes: serde_json::from_str(&text("parent_scopes")?).unwrap_or_default(),
+        configurations: object("configurations")?,
     })
 }
 
-pub(crate) fn get(connection: &Connection, device_id: &str) -> Result<Twin, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM devices WHERE device_id = ?1"))?;
-    let twin = statement.query_row([device_id], from_row).optional()?;
-    twin.ok_or_else(|| HubError::device_not_found(device_id).into())
+/// A missing module's twin is `DeviceNotFound` like a missing device's (service.md 3).
+pub(crate) fn get(connection: &Connection, id: &ClientId) -> Result<Twin, StoreError> {
+    let sql = format!("SELECT {COLUMNS}, {MESSAGE_COUNT} FROM identities WHERE device_id = ?1 AND module_id = ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let twin = statement
+        .query_row([id.device_str(), id.module_str()], from_row)
+        .optional()?;
+    twin.ok_or_else(|| HubError::device_not_found(id).into())
 }
 
 fn contains_null(object: &Object) -> bool {
@@ -119,13 +131,13 @@ impl Transaction<'_> {
     /// A service's write of tags and desired properties; all of it or nothing.
     pub(crate) fn write_twin(
         &mut self,
-        device_id: &str,
+        id: &ClientId,
         patch: &TwinPatch,
         how: TwinWrite,
         if_match: &IfMatch,
         now: Timestamp,
     ) -> Result<Arc<Twin>, StoreError> {
-        let mut twin = get(self.sql, device_id)?;
+        let mut twin = get(self.sql, id)?;
         if_match.check(&twin.etag)?;
         let given = |section: Option<&Object>| match (section, how) {
             (Some(section), _) => Some(merge::without_system_keys(section)),
@@ -158,18 +170,20 @@ impl Transaction<'_> {
         let set = &twin.properties.desired;
         self.sql
             .prepare_cached(
-                "UPDATE devices SET twin_etag = twin_etag + 1, version = version + 1, tags = :tags, desired = :desired,
-                    desired_metadata = :metadata, desired_version = :version WHERE device_id = :id",
+                "UPDATE identities SET twin_etag = twin_etag + 1, version = version + 1, tags = :tags, desired = :desired,
+                    desired_metadata = :metadata, desired_version = :version
+                 WHERE device_id = :device AND module_id = :module",
             )?
             .execute(named_params! {
-                ":id": device_id,
+                ":device": id.device_str(),
+                ":module": id.module_str(),
                 ":tags": serde_json::to_string(&twin.tags)?,
                 ":desired": serde_json::to_string(&set.values)?,
                 ":metadata": serde_json::to_string(&set.metadata)?,
                 ":version": set.version,
             })?;
         // Read back: the answer is what is stored.
-        let twin = Arc::new(get(self.sql, device_id)?);
+        let twin = Arc::new(get(self.sql, id)?);
         for (section, patch) in [(TwinSection::Tags, tags), (TwinSection::Desired, desired)] {
             if let Some(patch) = patch {
                 self.tell(HubEvent::TwinChanged {
@@ -183,8 +197,8 @@ impl Transaction<'_> {
     }
 
     /// A device's patch of its reported properties; returns their new version.
-    pub(crate) fn report(&mut self, device_id: &DeviceId, patch: Object, now: Timestamp) -> Result<u64, StoreError> {
-        let mut twin = get(self.sql, device_id.as_str())?;
+    pub(crate) fn report(&mut self, id: &ClientId, patch: Object, now: Timestamp) -> Result<u64, StoreError> {
+        let mut twin = get(self.sql, id)?;
         let set = &mut twin.properties.reported;
         write_section(
             &mut set.values,
@@ -199,11 +213,13 @@ impl Transaction<'_> {
         twin.last_activity_time = now;
         self.sql
             .prepare_cached(
-                "UPDATE devices SET version = :twin_version, reported = :reported, reported_metadata = :metadata,
-                    reported_version = :version, last_activity = :now WHERE device_id = :id",
+                "UPDATE identities SET version = :twin_version, reported = :reported, reported_metadata = :metadata,
+                    reported_version = :version, last_activity = :now
+                 WHERE device_id = :device AND module_id = :module",
             )?
             .execute(named_params! {
-                ":id": device_id.as_str(),
+                ":device": id.device_str(),
+                ":module": id.module_str(),
                 ":twin_version": twin.version,
                 ":reported": serde_json::to_string(&set.values)?,
                 ":metadata": serde_json::to_string(&set.metadata)?,

@@ -1,0 +1,1 @@
+//! Configurations: desired properties for every twin that matches (service.md 7).

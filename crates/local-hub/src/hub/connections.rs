@@ -1,0 +1,70 @@
+//! What connected devices and modules do.
+
+use bytes::Bytes;
+use hub_protocol::{ClientId, HubError, topic::Filter};
+
+use super::{Hub, now};
+use crate::{
+    events::HubEvent,
+    store::{self, Credentials, StoredSession},
+};
+
+impl Hub {
+    /// What decides whether `id` may connect; fails when there is no such identity.
+    pub(crate) async fn credentials(&self, id: &ClientId) -> Result<Credentials, HubError> {
+        let key = id.clone();
+        let found = self.0.store.read(move |sql| store::credentials(sql, &key)).await?;
+        found.ok_or_else(|| HubError::client_not_found(id))
+    }
+
+    pub(crate) async fn connect(
+        &self,
+        client: &ClientId,
+        clean_session: bool,
+        model_id: Option<String>,
+    ) -> Result<StoredSession, HubError> {
+        let id = client.clone();
+        let write = self
+            .0
+            .store
+            .write(move |t| t.connect(&id, clean_session, model_id.as_deref(), now()));
+        write.await
+    }
+
+    /// Stored only if no newer connection of the device has come in the meantime.
+    pub(crate) async fn disconnect(&self, client: &ClientId) {
+        let (id, sessions) = (client.clone(), self.0.sessions.clone());
+        let stored = self.0.store.write(move |transaction| {
+            if sessions.get(&id).is_some() {
+                return Ok(());
+            }
+            transaction.disconnect(&id, now())
+        });
+        if let Err(error) = stored.await {
+            tracing::warn!(device = %client, "a disconnect could not be stored: {error}");
+        }
+    }
+
+    pub(crate) async fn subscribe_device(&self, client: &ClientId, filters: Vec<Filter>) -> Result<(), HubError> {
+        let id = client.clone();
+        self.0
+            .store
+            .write(move |transaction| transaction.subscribe(&id, &filters))
+            .await
+    }
+
+    pub(crate) async fn unsubscribe_device(&self, client: &ClientId, filters: Vec<Filter>) -> Result<(), HubError> {
+        let id = client.clone();
+        self.0
+            .store
+            .write(move |transaction| transaction.unsubscribe(&id, &filters))
+            .await
+    }
+
+    pub(crate) fn telemetry(&self, client: &ClientId, body: &Bytes) {
+        let _ = self.0.events.send(HubEvent::Telemetry {
+            id: client.clone(),
+            bytes: body.len(),
+        });
+    }
+}

@@ -1,0 +1,1 @@
+//! Import and export of the registry (service.md 2.6).

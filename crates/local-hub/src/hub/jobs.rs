@@ -1,0 +1,1 @@
+//! Jobs: a method or a twin change on every match of a query, now or later (service.md 6).

@@ -1,0 +1,149 @@
+//! The hub itself: its operations, without their transports.
+//!
+//! One file for each noun; every transport calls these and nothing below them.
+
+mod configurations;
+mod connections;
+mod digital_twins;
+mod import_export;
+mod jobs;
+mod messages;
+mod methods;
+mod registry;
+mod twins;
+
+use std::{sync::Arc, time::Duration};
+
+use hub_protocol::{
+    Timestamp,
+    identity::Status,
+    merge::Object,
+    topic::{self, Filter},
+};
+use serde_json::json;
+use time::OffsetDateTime;
+use tokio::sync::broadcast;
+
+use crate::{
+    auth::Gate,
+    config::LocalHubConfig,
+    error::{StartError, StoreError},
+    events::{EVENT_BUFFER, HubEvent, TwinSection},
+    sessions::{Outgoing, Sessions},
+    store::{Policies, Store},
+};
+
+/// A handle; every transport holds one.
+#[derive(Clone)]
+pub(crate) struct Hub(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    policies: Policies,
+    names: Vec<String>,
+    host_name: String,
+    token_skew: Duration,
+    sessions: Arc<Sessions>,
+    events: broadcast::Sender<HubEvent>,
+}
+
+/// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
+/// are equal.
+pub(crate) fn now() -> Timestamp {
+    let now = OffsetDateTime::now_utc();
+    let nanos = now.unix_timestamp_nanos();
+    Timestamp::from_unix_nanos(nanos - nanos.rem_euclid(100))
+}
+
+impl Hub {
+    pub(crate) fn open(config: &LocalHubConfig) -> Result<Self, StartError> {
+        let path = config.database_file();
+        let failed = |error: StoreError| StartError::Database {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let sessions = Arc::new(Sessions::default());
+        let events = broadcast::Sender::new(EVENT_BUFFER);
+        let (tell_sessions, tell_events) = (sessions.clone(), events.clone());
+        let store = Store::open(&path, move |event| {
+            tell_device(&tell_sessions, &event);
+            // Nobody watching is fine.
+            let _ = tell_events.send(event);
+        })
+        .map_err(failed)?;
+        let policies = Policies::open_file(&path).map_err(failed)?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            policies,
+            names: config.names(),
+            host_name: config.host_name.clone(),
+            token_skew: config.token_skew,
+            sessions,
+            events,
+        })))
+    }
+
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.0.policies
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0.names
+    }
+
+    pub(crate) fn token_skew(&self) -> Duration {
+        self.0.token_skew
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<HubEvent> {
+        self.0.events.subscribe()
+    }
+
+    pub(crate) fn gate(&self) -> Gate<'_> {
+        let inner = &self.0;
+        let now = u64::try_from(now().unix_seconds()).unwrap_or_default();
+        Gate {
+            policies: &inner.policies,
+            names: &inner.names,
+            now,
+            skew: inner.token_skew.as_secs(),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.0.store.flush().await;
+    }
+}
+
+/// What a committed event means to the device it is about. Runs on the storing thread, in order.
+fn tell_device(sessions: &Sessions, event: &HubEvent) {
+    match event {
+        HubEvent::TwinChanged {
+            section: TwinSection::Desired,
+            patch,
+            twin,
+        } => {
+            let Some(session) = sessions.get(&twin.client_id()) else {
+                return;
+            };
+            if !session.is_subscribed(Filter::DesiredPatches) {
+                return;
+            }
+            let version = twin.properties.desired.version;
+            let mut body = Object::clone(patch);
+            body.insert("$version".into(), json!(version));
+            let payload = serde_json::Value::Object(body).to_string().into();
+            session.send(Outgoing {
+                topic: topic::desired_patch(version),
+                payload,
+            });
+        }
+        HubEvent::IdentityDeleted { id } => sessions.close(id),
+        HubEvent::IdentityChanged { twin } if twin.status == Status::Disabled => sessions.close(&twin.client_id()),
+        _ => {}
+    }
+}

@@ -1,0 +1,95 @@
+//! Identities of devices and modules, and jobs over the whole registry.
+
+use http::StatusCode;
+use hub_protocol::{
+    ErrorCode, HubError,
+    identity::{DeviceIdentity, ExportImportDevice},
+};
+use serde_json::json;
+
+use super::{Answer, Call, not_here_yet};
+use crate::hub::Hub;
+
+/// `top` counts from 1 to 1000; anything else means 1000 (service.md 2.1).
+pub(super) async fn list_devices(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let top = call
+        .query("top")
+        .and_then(|top| top.parse().ok())
+        .filter(|top| (1..=1000).contains(top));
+    Ok(Answer::json(&hub.devices(top.unwrap_or(1000)).await?))
+}
+
+pub(super) async fn get_device(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let device = hub.device(call.segment(1)).await?;
+    Ok(Answer::json(&device).etag(&device.etag))
+}
+
+pub(super) async fn put_device(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let device: DeviceIdentity = call.json()?;
+    if device.device_id.as_str() != call.segment(1) {
+        let text = "The device id in the body is not the one in the path.";
+        return Err(HubError::new(ErrorCode::ArgumentInvalid, text));
+    }
+    let device = hub.put_device(device, call.if_match()).await?;
+    Ok(Answer::json(&device).etag(&device.etag))
+}
+
+pub(super) async fn delete_device(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    hub.delete_device(call.segment(1), call.if_match()).await?;
+    Ok(Answer::no_content())
+}
+
+pub(super) async fn bulk(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let items: Vec<ExportImportDevice> = call.json()?;
+    let result = hub.bulk(items).await?;
+    let status = if result.is_successful {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    Ok(Answer::json(&result).status(status))
+}
+
+pub(super) async fn device_statistics(hub: &Hub) -> Result<Answer, HubError> {
+    Ok(Answer::json(&hub.statistics().await?))
+}
+
+pub(super) async fn service_statistics(hub: &Hub) -> Result<Answer, HubError> {
+    Ok(Answer::json(&json!({ "connectedDeviceCount": hub.connected().await? })))
+}
+
+pub(super) async fn list_modules(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn get_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn put_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn delete_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn regenerate_keys(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn create_job(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn list_jobs(_hub: &Hub) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn get_job(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
+
+pub(super) async fn cancel_job(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
+    Err(not_here_yet())
+}
