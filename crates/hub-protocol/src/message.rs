@@ -1,6 +1,9 @@
-//! The property bag at the end of a telemetry topic.
+//! The properties of messages, and the bag they travel in at the end of a topic.
+
+use std::collections::BTreeMap;
 
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
 
 use crate::sas::UNRESERVED;
 
@@ -29,6 +32,172 @@ pub fn format_bag<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> St
         .map(|(key, value)| format!("{}={}", encode(key), encode(value)))
         .collect();
     items.join("&")
+}
+
+/// What IoT Hub itself understands of a message's properties; everything else is the
+/// application's (device.md 3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SystemProperty {
+    MessageId,
+    To,
+    CorrelationId,
+    UserId,
+    ContentType,
+    ContentEncoding,
+    AbsoluteExpiryTime,
+    CreationTime,
+    Ack,
+    Operation,
+    InterfaceId,
+    /// The component of a plug and play model.
+    Subject,
+    OutputName,
+    MessageSchema,
+    /// The device that sent a message to a module's input.
+    SenderDeviceId,
+    SenderModuleId,
+}
+
+use SystemProperty as P;
+
+/// In a topic's bag, in the headers of HTTPS, on the message as the back end sees it. In a bag
+/// they are written in this order: the C# and Java clients look for `$.to` near its start.
+const NAMES: [(SystemProperty, &str, &str, &str); 16] = [
+    (P::To, "$.to", "iothub-to", "to"),
+    (P::MessageId, "$.mid", "iothub-messageid", "message-id"),
+    (P::CorrelationId, "$.cid", "iothub-correlationid", "correlation-id"),
+    (P::UserId, "$.uid", "iothub-userid", "user-id"),
+    (P::ContentType, "$.ct", "iothub-contenttype", "content-type"),
+    (P::ContentEncoding, "$.ce", "iothub-contentencoding", "content-encoding"),
+    (P::AbsoluteExpiryTime, "$.exp", "iothub-expiry", "absolute-expiry-time"),
+    (
+        P::CreationTime,
+        "$.ctime",
+        "iothub-creation-time-utc",
+        "iothub-creation-time-utc",
+    ),
+    (P::Ack, "iothub-ack", "iothub-ack", "iothub-ack"),
+    (P::Operation, "iothub-operation", "iothub-operation", "iothub-operation"),
+    (P::InterfaceId, "$.ifid", "iothub-interface-id", "iothub-interface-id"),
+    (P::Subject, "$.sub", "dt-subject", "dt-subject"),
+    (P::OutputName, "$.on", "iothub-outputname", "outputName"),
+    (
+        P::MessageSchema,
+        "$.schema",
+        "iothub-message-schema",
+        "iothub-message-schema",
+    ),
+    (
+        P::SenderDeviceId,
+        "$.cdid",
+        "iothub-connection-device-id",
+        "iothub-connection-device-id",
+    ),
+    (
+        P::SenderModuleId,
+        "$.cmid",
+        "iothub-connection-module-id",
+        "iothub-connection-module-id",
+    ),
+];
+
+impl SystemProperty {
+    fn names(self) -> (&'static str, &'static str, &'static str) {
+        let row = NAMES.iter().find(|row| row.0 == self);
+        row.map_or(("", "", ""), |row| (row.1, row.2, row.3))
+    }
+
+    /// In a topic's bag, e.g. `$.mid`.
+    pub fn bag_name(self) -> &'static str {
+        self.names().0
+    }
+
+    /// As a header of the HTTPS API, e.g. `iothub-messageid`.
+    pub fn header_name(self) -> &'static str {
+        self.names().1
+    }
+
+    /// On the message as a back end reads it, e.g. `message-id`.
+    pub fn event_name(self) -> &'static str {
+        self.names().2
+    }
+
+    fn of_bag(name: &str) -> Option<Self> {
+        if name == "ack" {
+            return Some(P::Ack);
+        }
+        NAMES.iter().find(|row| row.1 == name).map(|row| row.0)
+    }
+
+    /// Header names compare without case.
+    pub fn of_header(name: &str) -> Option<Self> {
+        NAMES
+            .iter()
+            .find(|row| row.2.eq_ignore_ascii_case(name))
+            .map(|row| row.0)
+    }
+}
+
+/// The properties of a message, in either direction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Properties {
+    #[serde(default)]
+    pub system: BTreeMap<SystemProperty, String>,
+    /// In the order they came; a bare key has no value.
+    #[serde(default)]
+    pub application: Vec<(String, Option<String>)>,
+}
+
+impl Properties {
+    /// Of a bag as it stands in a topic. Unknown `$.` keys are the application's.
+    pub fn from_bag(bag: &str) -> Self {
+        let mut properties = Self::default();
+        for (key, value) in parse_bag(bag) {
+            match SystemProperty::of_bag(&key) {
+                Some(name) => {
+                    properties.system.insert(name, value.unwrap_or_default());
+                }
+                None => properties.application.push((key, value)),
+            }
+        }
+        properties
+    }
+
+    /// System properties first, `$` and `/` encoded, `$.to` at the front (device.md 4.1).
+    pub fn to_bag(&self) -> String {
+        let encode = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
+        let system = NAMES
+            .iter()
+            .filter_map(|row| Some((row.1, Some(self.system.get(&row.0)?.as_str()))));
+        let application = self
+            .application
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_deref()));
+        let items: Vec<String> = system
+            .chain(application)
+            .map(|(key, value)| match value {
+                Some(value) => format!("{}={}", encode(key), encode(value)),
+                None => encode(key),
+            })
+            .collect();
+        items.join("&")
+    }
+
+    pub fn get(&self, name: SystemProperty) -> Option<&str> {
+        self.system.get(&name).map(String::as_str)
+    }
+
+    /// Bytes they count for in a message's size: values of the system's, names and values of the
+    /// application's (device.md 3.4).
+    pub fn size(&self) -> usize {
+        let system: usize = self.system.values().map(String::len).sum();
+        let application = self.application.iter();
+        system
+            + application
+                .map(|(key, value)| key.len() + value.as_ref().map_or(0, String::len))
+                .sum::<usize>()
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +233,20 @@ mod tests {
         );
         assert_eq!(parse_bag("a=1&&a=2"), vec![("a".into(), Some("2".into()))]);
         assert!(parse_bag("").is_empty());
+    }
+
+    #[test]
+    fn system_properties_are_told_from_the_applications_in_either_spelling() {
+        let properties = Properties::from_bag("a=1&%24.mid=m%2F1&$.ct=application%2Fjson&$.odd=x&iothub-ack=full");
+        assert_eq!(properties.get(SystemProperty::MessageId), Some("m/1"));
+        assert_eq!(properties.get(SystemProperty::ContentType), Some("application/json"));
+        assert_eq!(properties.get(SystemProperty::Ack), Some("full"));
+        assert_eq!(
+            properties.application,
+            [("a".into(), Some("1".into())), ("$.odd".into(), Some("x".into()))]
+        );
+        let bag = "%24.mid=m%2F1&%24.ct=application%2Fjson&iothub-ack=full&a=1&%24.odd=x";
+        assert_eq!(properties.to_bag(), bag);
     }
 
     proptest! {
