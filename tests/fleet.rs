@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::support::{
     soon,
     update::Packages,
-    world::{World, event, reported, reported_until},
+    world::{World, event, reported, reported_until, telemetry},
 };
 
 impl World {
@@ -187,20 +187,14 @@ async fn devices_come_back_after_the_hub_restarted() {
 async fn telemetry_of_a_simulated_device_is_heard() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let mut events = world.hub.subscribe();
     let device = one(&world, &fleet, Model::Reboot).await;
-    soon(
-        "the acknowledgement",
-        fleet.send_telemetry(&device, &json!({ "t": 21 })),
-    )
-    .await
-    .unwrap();
-    let bytes = event(&mut events, "the telemetry", |event| match event {
-        HubEvent::Telemetry { bytes, .. } => Some(*bytes),
-        _ => None,
-    })
-    .await;
-    assert_eq!(bytes, 8);
+    let sent = async {
+        let body = json!({ "t": 21 });
+        let acknowledged = fleet.send_telemetry(&device, &body);
+        soon("the acknowledgement", acknowledged).await.unwrap();
+    };
+    let event = telemetry(world.hub.log(), &device, sent).await;
+    assert_eq!(&event.body[..], b"{\"t\":21}");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tokio::sync::broadcast::Receiver;
 use crate::support::{
     object,
     raw_device::{DESIRED, METHODS, RESPONSES, hello, telemetry_topic},
-    world::{World, event},
+    world::{World, event, telemetry},
 };
 
 async fn connection_changed(events: &mut Receiver<HubEvent>, device: &DeviceId) -> bool {
@@ -136,16 +136,13 @@ async fn quality_two_closes_and_quality_one_is_acknowledged() {
     let world = World::start().await;
     let device = world.device("d").await;
     let topic = telemetry_topic(&device.device_id);
-    let mut events = world.hub.subscribe();
     let mut raw = world.connect(&device).await;
-    raw.publish(&topic, QoS::AtLeastOnce, "{\"t\":1}").await;
-    assert!(matches!(raw.receive().await, Some(Packet::PubAck(acknowledged)) if acknowledged.pkid == 1));
-    let bytes = event(&mut events, "the telemetry", |event| match event {
-        HubEvent::Telemetry { bytes, .. } => Some(*bytes),
-        _ => None,
+    let event = telemetry(world.hub.log(), &device.device_id, async {
+        raw.publish(&topic, QoS::AtLeastOnce, "{\"t\":1}").await;
+        assert!(matches!(raw.receive().await, Some(Packet::PubAck(acknowledged)) if acknowledged.pkid == 1));
     })
     .await;
-    assert_eq!(bytes, 7);
+    assert_eq!(&event.body[..], b"{\"t\":1}");
     raw.publish(&topic, QoS::ExactlyOnce, "{}").await;
     raw.is_closed().await;
 }

@@ -31,7 +31,7 @@ async fn a_created_device_has_two_keys_and_an_empty_twin() {
     let (primary, secondary) = created.authentication.symmetric_key.keys().unwrap().unwrap();
     assert_ne!(primary, secondary);
     let told = event(&mut events, "the new identity", |event| match event {
-        HubEvent::IdentityChanged { twin } => Some(twin.clone()),
+        HubEvent::IdentityChanged { twin, .. } => Some(twin.clone()),
         _ => None,
     })
     .await;

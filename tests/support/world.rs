@@ -1,6 +1,6 @@
 //! A local hub on free ports in a temporary folder, a client, and devices to connect to it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimulatedDevice, Speed};
 use hub_client::{HubClient, RetryPolicy};
@@ -11,7 +11,7 @@ use hub_protocol::{
     sas::SasKey,
     twin::Twin,
 };
-use local_hub::{HttpsPort, HubEvent, LocalHub, LocalHubConfig};
+use local_hub::{Event, EventLog, HttpsPort, HubEvent, LocalHub, LocalHubConfig, MessageSource, Start};
 use rustls::ClientConfig;
 use serde_json::json;
 use tempfile::TempDir;
@@ -204,6 +204,22 @@ pub(crate) async fn event<T>(
     .await
 }
 
+/// The next telemetry of `device` that `log` takes while `doing` is done.
+pub(crate) async fn telemetry(log: &EventLog, device: &DeviceId, doing: impl Future<Output = ()>) -> Arc<Event> {
+    let mut reader = log.reader(EventLog::partition_of(device.as_str()), Start::Newest);
+    doing.await;
+    soon("telemetry", async {
+        loop {
+            for event in reader.next(1).await {
+                if event.source == MessageSource::Telemetry && event.sender.id.device_id == *device {
+                    return event;
+                }
+            }
+        }
+    })
+    .await
+}
+
 /// The first reported value of `key` from now on.
 pub(crate) async fn reported(events: &mut Receiver<HubEvent>, device: &DeviceId, key: &str) -> serde_json::Value {
     event(events, key, |event| match event {
@@ -211,6 +227,7 @@ pub(crate) async fn reported(events: &mut Receiver<HubEvent>, device: &DeviceId,
             section: local_hub::TwinSection::Reported,
             patch,
             twin,
+            ..
         } if twin.device_id == *device => patch.get(key).cloned(),
         _ => None,
     })
@@ -232,6 +249,7 @@ pub(crate) async fn reported_until(
                 section: local_hub::TwinSection::Reported,
                 patch,
                 twin,
+                ..
             } => Some((twin.device_id.clone(), patch.get(key)?.as_str()?.to_owned())),
             _ => None,
         })

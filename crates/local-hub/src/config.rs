@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::error::StartError;
+use crate::{error::StartError, log::Retention};
 
 /// How a hub is started. [`LocalHubConfig::new`] has the defaults.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct LocalHubConfig {
     /// How long past its expiry a token is still taken, for clocks that differ. Microsoft's
     /// shared token code says five minutes.
     pub token_skew: Duration,
+    /// How much of the event log is kept.
+    pub retention: Retention,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,7 @@ impl LocalHubConfig {
             https_port: HttpsPort::Preferred,
             host_name: "localhost".into(),
             token_skew: Duration::from_secs(300),
+            retention: Retention::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a hub tells those who watch it.
+//! What a hub tells those who watch it. Telemetry is not among it: that is read from the log.
 
 use std::sync::Arc;
 
@@ -8,13 +8,9 @@ use hub_protocol::{ClientId, Timestamp, merge::Object, twin::Twin};
 #[derive(Debug, Clone)]
 pub enum HubEvent {
     /// A new identity, or a changed one (status, keys).
-    IdentityChanged {
-        twin: Arc<Twin>,
-    },
+    IdentityChanged { twin: Arc<Twin>, created: bool },
     /// A device goes with its modules; only the device is told.
-    IdentityDeleted {
-        id: ClientId,
-    },
+    IdentityDeleted { id: ClientId },
     ConnectionChanged {
         id: ClientId,
         connected: bool,
@@ -25,10 +21,8 @@ pub enum HubEvent {
         section: TwinSection,
         patch: Arc<Object>,
         twin: Arc<Twin>,
-    },
-    Telemetry {
-        id: ClientId,
-        bytes: usize,
+        /// A PUT: the section was written as a whole.
+        replaced: bool,
     },
 }
 

@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod events;
 mod hub;
+mod log;
 mod mqtt;
 mod rest;
 mod serve;
@@ -25,6 +26,9 @@ use tokio::sync::broadcast;
 pub use config::{HttpsPort, LocalHubConfig};
 pub use error::StartError;
 pub use events::{HubEvent, TwinSection};
+pub use log::{
+    AuthMethod, Event, EventLog, MessageSource, PARTITIONS, PartitionState, Reader, Retention, Sender, Start,
+};
 
 /// A running hub. Dropping it stops it abruptly; [`LocalHub::shutdown`] waits for everything
 /// under way.
@@ -103,6 +107,11 @@ impl LocalHub {
     /// behind is told so and should read afresh.
     pub fn subscribe(&self) -> broadcast::Receiver<HubEvent> {
         self.hub.subscribe()
+    }
+
+    /// Telemetry and everything that happened to devices, in order.
+    pub fn log(&self) -> &EventLog {
+        self.hub.log()
     }
 
     pub fn data_dir(&self) -> &Path {

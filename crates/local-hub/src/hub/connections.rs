@@ -1,11 +1,13 @@
 //! What connected devices and modules do.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use hub_protocol::{ClientId, HubError, topic::Filter};
+use hub_protocol::{ClientId, HubError, message::Properties, topic::Filter};
 
 use super::{Hub, now};
 use crate::{
-    events::HubEvent,
+    log::{MessageSource, NewEvent, Sender},
     store::{self, Credentials, StoredSession},
 };
 
@@ -61,10 +63,15 @@ impl Hub {
             .await
     }
 
-    pub(crate) fn telemetry(&self, client: &ClientId, body: &Bytes) {
-        let _ = self.0.events.send(HubEvent::Telemetry {
-            id: client.clone(),
-            bytes: body.len(),
-        });
+    /// A message of a device or module, for the log. Its properties are the sender's own words;
+    /// `sender` is what the hub knows.
+    pub(crate) fn telemetry(&self, sender: &Arc<Sender>, properties: Properties, body: Bytes) {
+        let event = NewEvent {
+            source: MessageSource::Telemetry,
+            sender: sender.clone(),
+            properties,
+            body,
+        };
+        self.0.log.append(event, now());
     }
 }

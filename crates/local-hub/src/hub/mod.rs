@@ -12,7 +12,13 @@ mod methods;
 mod registry;
 mod twins;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use hub_protocol::{
     Timestamp,
@@ -29,6 +35,7 @@ use crate::{
     config::LocalHubConfig,
     error::{StartError, StoreError},
     events::{EVENT_BUFFER, HubEvent, TwinSection},
+    log::{EventLog, fact},
     sessions::{Outgoing, Sessions},
     store::{Policies, Store},
 };
@@ -45,6 +52,7 @@ struct Inner {
     token_skew: Duration,
     sessions: Arc<Sessions>,
     events: broadcast::Sender<HubEvent>,
+    log: EventLog,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -64,9 +72,14 @@ impl Hub {
         };
         let sessions = Arc::new(Sessions::default());
         let events = broadcast::Sender::new(EVENT_BUFFER);
-        let (tell_sessions, tell_events) = (sessions.clone(), events.clone());
+        let log = EventLog::open(&config.data_dir.join("events.db"), config.retention).map_err(failed)?;
+        let (tell_sessions, tell_events, tell_log) = (sessions.clone(), events.clone(), log.clone());
+        let hub_name = config.host_name.split('.').next().unwrap_or_default().to_owned();
+        let told = AtomicU64::new(0);
         let store = Store::open(&path, move |event| {
             tell_device(&tell_sessions, &event);
+            let now = now();
+            tell_log.append(fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now), now);
             // Nobody watching is fine.
             let _ = tell_events.send(event);
         })
@@ -80,6 +93,7 @@ impl Hub {
             token_skew: config.token_skew,
             sessions,
             events,
+            log,
         })))
     }
 
@@ -103,6 +117,10 @@ impl Hub {
         self.0.events.subscribe()
     }
 
+    pub(crate) fn log(&self) -> &EventLog {
+        &self.0.log
+    }
+
     pub(crate) fn gate(&self) -> Gate<'_> {
         let inner = &self.0;
         let now = u64::try_from(now().unix_seconds()).unwrap_or_default();
@@ -116,6 +134,9 @@ impl Hub {
 
     pub(crate) async fn close(&self) {
         self.0.store.flush().await;
+        let log = self.0.log.clone();
+        // A thread of its own may wait for the disk; this one may not.
+        drop(tokio::task::spawn_blocking(move || log.close()).await);
     }
 }
 
@@ -126,6 +147,7 @@ fn tell_device(sessions: &Sessions, event: &HubEvent) {
             section: TwinSection::Desired,
             patch,
             twin,
+            ..
         } => {
             let Some(session) = sessions.get(&twin.client_id()) else {
                 return;
@@ -143,7 +165,7 @@ fn tell_device(sessions: &Sessions, event: &HubEvent) {
             });
         }
         HubEvent::IdentityDeleted { id } => sessions.close(id),
-        HubEvent::IdentityChanged { twin } if twin.status == Status::Disabled => sessions.close(&twin.client_id()),
+        HubEvent::IdentityChanged { twin, .. } if twin.status == Status::Disabled => sessions.close(&twin.client_id()),
         _ => {}
     }
 }

@@ -8,7 +8,7 @@ mod packet;
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use hub_protocol::{ClientId, ErrorCode, HubError, merge::Object, method::MethodResponse, topic};
+use hub_protocol::{ClientId, ErrorCode, HubError, merge::Object, message::Properties, method::MethodResponse, topic};
 use packet::{Command, Violation, interpret};
 use rumqttc::{
     QoS,
@@ -33,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     auth::claimed_client,
     hub::{Hub, now},
+    log::{AuthMethod, Sender},
     rest::tracking_id,
     sessions::{OUTBOX, Outgoing, Session},
 };
@@ -178,7 +179,7 @@ async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
     // In place before its connect is stored: the end of the connection before it, should it be
     // stored later, then finds the device connected and leaves it so.
     hub.sessions().insert(id.clone(), session.clone());
-    let stored = match hub.connect(&id, connect.clean_session, model_id).await {
+    let stored = match hub.connect(&id, connect.clean_session, model_id.clone()).await {
         Ok(stored) => stored,
         Err(error) => {
             hub.sessions().remove(&id, &session);
@@ -198,6 +199,16 @@ async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
     let keep_alive = Duration::from_millis(u64::from(connect.keep_alive) * 1500);
     Ok(Connection {
         hub: hub.clone(),
+        sender: Arc::new(Sender {
+            generation_id: credentials.generation_id,
+            auth: Some(if id.is_module() {
+                AuthMethod::ModuleSas
+            } else {
+                AuthMethod::DeviceSas
+            }),
+            model_id: model_id.unwrap_or_default(),
+            id: id.clone(),
+        }),
         id,
         session,
         inbox,
@@ -215,6 +226,7 @@ async fn admit(hub: &Hub, connect: &Connect) -> Result<Connection, HubError> {
 struct Connection {
     hub: Hub,
     id: ClientId,
+    sender: Arc<Sender>,
     session: Arc<Session>,
     inbox: mpsc::Receiver<Outgoing>,
     keeps_session: bool,
@@ -283,8 +295,9 @@ impl Connection {
         // Boxed: a rare, large future would otherwise sit in every idle connection.
         Box::pin(async move {
             match interpret(&packet, self.id.device_str(), MAX_PAYLOAD)? {
-                Command::Telemetry { body, acknowledge } => {
-                    self.hub.telemetry(&self.id, body);
+                Command::Telemetry { bag, body, acknowledge } => {
+                    let properties = Properties::from_bag(bag);
+                    self.hub.telemetry(&self.sender, properties, body.clone());
                     self.acknowledge(wire, acknowledge)
                 }
                 Command::MethodResponse {

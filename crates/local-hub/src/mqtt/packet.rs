@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
     Telemetry {
+        bag: &'a str,
         body: &'a Bytes,
         acknowledge: Option<u16>,
     },
@@ -108,8 +109,8 @@ fn interpret_publish<'a>(publish: &'a Publish, device_id: &str, max_payload: usi
         return Err(Violation::TooLarge);
     }
     match FromDevice::parse(&publish.topic) {
-        Some(FromDevice::Telemetry { device_id: of, .. }) if of == device_id => {
-            Ok(Command::Telemetry { body, acknowledge })
+        Some(FromDevice::Telemetry { device_id: of, bag }) if of == device_id => {
+            Ok(Command::Telemetry { bag, body, acknowledge })
         }
         Some(FromDevice::MethodResponse { status, request_id }) => Ok(Command::MethodResponse {
             request_id,

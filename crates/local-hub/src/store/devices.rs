@@ -207,6 +207,7 @@ impl Transaction<'_> {
             .into());
         }
         let existing = find(self.sql, device.device_id.as_str())?;
+        let created = existing.is_none();
         match (existing, if_match) {
             (None, IfMatch::None) => self.insert(device, now)?,
             (None, _) => return Err(HubError::device_not_found(&device.device_id).into()),
@@ -220,7 +221,10 @@ impl Transaction<'_> {
             }
         }
         let twin = twins::get(self.sql, &device.device_id.clone().into())?;
-        self.tell(HubEvent::IdentityChanged { twin: twin.into() });
+        self.tell(HubEvent::IdentityChanged {
+            twin: twin.into(),
+            created,
+        });
         get(self.sql, device.device_id.as_str())
     }
 

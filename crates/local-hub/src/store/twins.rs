@@ -190,6 +190,7 @@ impl Transaction<'_> {
                     section,
                     patch: patch.into(),
                     twin: twin.clone(),
+                    replaced: how == TwinWrite::Replace,
                 });
             }
         }
@@ -231,6 +232,7 @@ impl Transaction<'_> {
             section: TwinSection::Reported,
             patch: patch.into(),
             twin: twin.into(),
+            replaced: false,
         });
         Ok(version)
     }
