@@ -30,6 +30,15 @@ pub use log::{
     AuthMethod, Event, EventLog, MessageSource, PARTITIONS, PartitionState, Reader, Retention, Sender, Start,
 };
 
+/// The door for /fuzz: checks that panic where an invariant does not hold.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Bytes as a device may send them on one MQTT connection.
+    pub fn read_from_device(bytes: &[u8]) {
+        crate::mqtt::invariants::read_from_device(bytes);
+    }
+}
+
 /// A running hub. Dropping it stops it abruptly; [`LocalHub::shutdown`] waits for everything
 /// under way.
 pub struct LocalHub {

@@ -3,6 +3,8 @@
 //! One task a connection. [`packet`] says what a packet means; this file reads, acts on the
 //! hub and writes, strictly in order, so that a device sees its answers in the order it asked.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod packet;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
