@@ -99,7 +99,7 @@ impl<'a> Fields<'a> {
                 "it is missing; it looks like HostName=my-hub.azure-devices.net",
             );
         };
-        check_host(host_name)?;
+        check_host("HostName", host_name)?;
         Ok(host_name.to_owned())
     }
 
@@ -119,22 +119,23 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn check_host(host_name: &str) -> Result<(), ConnectionStringError> {
+fn check_host(part: &'static str, host_name: &str) -> Result<(), ConnectionStringError> {
     let (host, port) = match host_name.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (host_name, None),
     };
     if host.is_empty() {
-        return wrong("HostName", "it is empty");
+        return wrong(part, "it is empty");
     }
     if let Some(bad) = host.chars().find(|c| !c.is_ascii_alphanumeric() && !"-._".contains(*c)) {
         return wrong(
-            "HostName",
+            part,
             format!("it may not contain {bad:?}; give the host alone, without https:// or a path"),
         );
     }
-    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        return wrong("HostName", "the part after the colon is not a port number");
+    // A u16 alone would also be read from "+443".
+    if port.is_some_and(|port| port.starts_with('+') || port.parse::<u16>().is_err()) {
+        return wrong(part, "the part after the colon is not a port number");
     }
     Ok(())
 }
@@ -160,6 +161,7 @@ impl ServiceConnectionString {
                 );
             }
             (Some(key), None) => Credential::Key(key),
+            (None, Some("")) => return wrong("SharedAccessSignature", "it is empty"),
             (None, Some(token)) => Credential::Token(Secret::new(token)),
         };
         if policy.len() > 64
@@ -232,10 +234,28 @@ impl DeviceConnectionString {
         {
             return wrong("x509", "connecting with a certificate is not supported yet");
         }
+        if fields.get("SharedAccessSignature").is_some() {
+            return wrong(
+                "SharedAccessSignature",
+                "connecting a device with a ready token is not supported yet; give its key",
+            );
+        }
+        if fields
+            .get("SharedAccessKeyName")
+            .is_some_and(|policy| !policy.is_empty())
+        {
+            return wrong(
+                "SharedAccessKeyName",
+                "connecting a device with a policy's key is not supported yet; give its own key",
+            );
+        }
         let Some(key) = fields.key()? else {
             return wrong("SharedAccessKey", "it is missing");
         };
         let gateway_host_name = fields.get("GatewayHostName").map(str::to_owned);
+        if let Some(gateway) = &gateway_host_name {
+            check_host("GatewayHostName", gateway)?;
+        }
         Ok(Self {
             host_name,
             device_id,
@@ -337,6 +357,32 @@ mod tests {
         let parsed = DeviceConnectionString::parse(&text).unwrap();
         assert_eq!(parsed.device_id.as_str(), "dev%1=a'b");
         assert_eq!(DeviceConnectionString::parse(parsed.to_secret().expose()), Ok(parsed));
+    }
+
+    #[test]
+    fn a_host_or_a_gateway_that_cannot_be_dialled_is_refused() {
+        for host in ["h:+443", "h:65536", "h:", ":443", "", "h/path", "a:b:1"] {
+            assert_eq!(
+                part_of(&format!("HostName={host};SharedAccessKeyName=p;SharedAccessKey={KEY}")),
+                "HostName",
+                "{host}"
+            );
+            let text = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY};GatewayHostName={host}");
+            let error = DeviceConnectionString::parse(&text).unwrap_err();
+            assert_eq!(error.part, "GatewayHostName", "{host}");
+        }
+    }
+
+    #[test]
+    fn a_credential_that_would_not_be_used_is_refused_and_not_dropped() {
+        assert_eq!(
+            part_of("HostName=h;SharedAccessKeyName=p;SharedAccessSignature="),
+            "SharedAccessSignature"
+        );
+        for part in ["SharedAccessSignature", "SharedAccessKeyName"] {
+            let text = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY};{part}=x");
+            assert_eq!(DeviceConnectionString::parse(&text).unwrap_err().part, part);
+        }
     }
 
     proptest! {
