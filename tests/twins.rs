@@ -136,7 +136,7 @@ async fn a_patch_over_a_limit_is_refused_as_a_whole() {
     let world = World::start().await;
     let device = world.device("d").await.device_id;
     let mut deep = json!(1);
-    for _ in 0..11 {
+    for _ in 0..12 {
         deep = json!({ "n": deep });
     }
     let many = |bytes: usize| {

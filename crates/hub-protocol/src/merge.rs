@@ -10,7 +10,7 @@ pub type Object = Map<String, Value>;
 /// Bytes a section may hold, counted by [`size`].
 pub const MAX_TAGS_SIZE: usize = 8 * 1024;
 pub const MAX_PROPERTIES_SIZE: usize = 32 * 1024;
-/// Levels of objects below a section's root; a scalar may sit inside the last one.
+/// Levels of objects and arrays below a section's root; a scalar may sit inside the last one.
 pub const MAX_DEPTH: usize = 10;
 const MAX_KEY: usize = 1024;
 const MAX_STRING: usize = 4096;
@@ -97,7 +97,7 @@ fn stamp(node: &mut Object, now: &str, version: Option<u64>) {
 
 /// Checks names, depth and values of a patch, all of it, before anything is applied.
 pub fn check(patch: &Object) -> Result<(), TwinError> {
-    check_object(patch, "", 1, false)
+    check_object(patch, "", 0, false)
 }
 
 fn check_object(object: &Object, path: &str, depth: usize, in_array: bool) -> Result<(), TwinError> {
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn every_limit_refuses_the_whole_patch() {
         let mut deep = json!(1);
-        for _ in 0..11 {
+        for _ in 0..12 {
             deep = json!({ "n": deep });
         }
         assert!(matches!(check(&object(deep)), Err(TwinError::Depth(_))));
@@ -264,12 +264,21 @@ mod tests {
     }
 
     #[test]
-    fn ten_levels_are_allowed() {
+    fn ten_levels_below_the_root_are_allowed() {
         let mut deep = json!(1);
-        for _ in 0..10 {
+        for _ in 0..11 {
             deep = json!({ "n": deep });
         }
         assert_eq!(check(&object(deep)), Ok(()));
+        let mut list = json!([1]);
+        for _ in 0..9 {
+            list = json!([list]);
+        }
+        assert_eq!(check(&object(json!({ "n": list }))), Ok(()));
+        assert!(matches!(
+            check(&object(json!({ "n": [list] }))),
+            Err(TwinError::Depth(_))
+        ));
     }
 
     #[test]
