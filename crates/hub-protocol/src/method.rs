@@ -32,7 +32,7 @@ pub struct MethodResponse {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMethod {
-    #[error("a method name has 1 to 100 printable ASCII characters and no / # + ?")]
+    #[error("a method name has 1 to 100 printable ASCII characters and no / # + ? %")]
     Name,
     #[error("the response timeout must be 5 to 300 seconds, not {0}")]
     ResponseTimeout(u32),
@@ -57,8 +57,9 @@ impl MethodRequest {
     pub fn check(&self) -> Result<(), InvalidMethod> {
         let (connect, response) = (self.connect_timeout_in_seconds, self.response_timeout_in_seconds);
         let name = &self.method_name;
+        // A percent sign would be decoded by some devices and not by others.
         let name_fits =
-            (1..=100).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic() && !"/#+?".contains(c));
+            (1..=100).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic() && !"/#+?%".contains(c));
         if !name_fits {
             return Err(InvalidMethod::Name);
         }
@@ -129,7 +130,10 @@ mod tests {
             Err(InvalidMethod::ConnectLongerThanResponse { .. })
         ));
         assert_eq!(MethodRequest::new("", Value::Null).check(), Err(InvalidMethod::Name));
-        assert_eq!(MethodRequest::new("a/b", Value::Null).check(), Err(InvalidMethod::Name));
+        for name in ["a/b", "a%20b", "a b", "é"] {
+            assert_eq!(MethodRequest::new(name, Value::Null).check(), Err(InvalidMethod::Name));
+        }
+        assert_eq!(MethodRequest::new("getReport*part_1.2~-", Value::Null).check(), Ok(()));
         assert!(matches!(
             MethodRequest::new("m", Value::from("x".repeat(MAX_PAYLOAD))).check(),
             Err(InvalidMethod::PayloadSize(_))
