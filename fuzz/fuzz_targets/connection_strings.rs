@@ -19,7 +19,13 @@ fuzz_target!(|text: &str| {
         Err(error) => quotes_nothing(error),
     }
     match &device {
-        Ok(device) => device_holds(device),
+        Ok(device) => {
+            device_holds(device);
+            assert!(
+                !names_a_value(text, "SharedAccessSignature") && !names_a_value(text, "SharedAccessKeyName"),
+                "a credential was read and dropped"
+            );
+        }
         Err(error) => quotes_nothing(error),
     }
 });
@@ -66,6 +72,12 @@ fn device_holds(parsed: &DeviceConnectionString) {
     if let Some(gateway) = &parsed.gateway_host_name {
         is_host(gateway);
     }
+}
+
+fn names_a_value(text: &str, name: &str) -> bool {
+    text.split(';')
+        .filter_map(|part| part.split_once('='))
+        .any(|(known, value)| known.trim().eq_ignore_ascii_case(name) && !value.trim().is_empty())
 }
 
 /// The same string as written, backwards, with names in lower case, and with what people add.
