@@ -64,7 +64,8 @@ fn dependencies(package: &Value) -> impl Iterator<Item = (&str, Option<&str>)> {
 fn allowed(package: &str) -> &'static [&'static str] {
     match package {
         "hub-protocol" => &[],
-        "hub-client" | "device-sim" | "local-hub" => &["hub-protocol"],
+        // The load program meets both servers on the wire.
+        "hub-client" | "device-sim" | "local-hub" | "twindeck-load" => &["hub-protocol"],
         "twindeck-app" => &["hub-protocol", "hub-client", "device-sim", "local-hub"],
         "twindeckctl" => &["twindeck-app", "hub-protocol", "hub-client", "device-sim", "local-hub"],
         WINDOW => &["twindeck-app", "hub-protocol"],
