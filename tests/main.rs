@@ -14,6 +14,7 @@ mod crash;
 mod exit_codes;
 mod firmware;
 mod fleet;
+mod for_testers;
 mod methods;
 mod mqtt;
 mod query;

@@ -28,14 +28,16 @@ pub(crate) fn token(connection: &ServiceConnectionString, expiry: u64) -> Secret
 }
 
 impl World {
+    fn http(&self) -> reqwest::Client {
+        let client = reqwest::Client::builder().tls_backend_preconfigured(ClientConfig::clone(&self.tls));
+        client.no_proxy().build().unwrap()
+    }
+
+    /// As policy `iothubowner`.
     pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
         let owner = self.hub.service_connection_string();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(ClientConfig::clone(&self.tls))
-            .no_proxy()
-            .build()
-            .unwrap();
-        let mut request = http
+        let mut request = self
+            .http()
             .request(
                 method,
                 format!("https://{}{path}?api-version=2021-04-12", owner.host_name),
@@ -45,11 +47,21 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = request.send().await.unwrap();
-        Answer {
-            status: answer.status().as_u16(),
-            headers: answer.headers().clone(),
-            body: serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
-        }
+        answer(request).await
+    }
+
+    /// Without a token and a version.
+    pub(crate) async fn call_plainly(&self, method: Method, path: &str) -> Answer {
+        let host = self.hub.service_connection_string().host_name;
+        answer(self.http().request(method, format!("https://{host}{path}"))).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let answer = request.send().await.unwrap();
+    Answer {
+        status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
+        body: serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
     }
 }

@@ -29,9 +29,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|config| config).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(LocalHubConfig) -> LocalHubConfig) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = LocalHubConfig::on_free_ports(dir.path().join("hub"));
-        Self::open(config, dir).await
+        Self::open(change(config), dir).await
     }
 
     async fn open(config: LocalHubConfig, dir: TempDir) -> Self {

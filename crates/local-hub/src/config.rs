@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{error::StartError, log::Retention};
+use crate::{error::StartError, fixture::Fixture, limits::Limits, log::Retention};
 
 /// How a hub is started. [`LocalHubConfig::new`] has the defaults.
 #[derive(Debug, Clone)]
@@ -26,6 +26,10 @@ pub struct LocalHubConfig {
     pub token_skew: Duration,
     /// How much of the event log is kept.
     pub retention: Retention,
+    /// A real unit's rates and quota; none unless asked for.
+    pub limits: Option<Limits>,
+    /// Devices and policy keys that are there from the start.
+    pub fixture: Option<Fixture>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,8 @@ impl LocalHubConfig {
             host_name: "localhost".into(),
             token_skew: Duration::from_secs(300),
             retention: Retention::default(),
+            limits: None,
+            fixture: None,
         }
     }
 

@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use hub_protocol::{ErrorCode, HubError};
 
+use crate::fixture::FixtureError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("The hub's data folder {} cannot be used: {source}", path.display())]
@@ -14,6 +16,8 @@ pub enum StartError {
     Certificates(String),
     #[error("The hub's database {} cannot be opened: {reason}", path.display())]
     Database { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Fixture(#[from] FixtureError),
     #[error("Port {port} on {address} cannot be had for {purpose}: {source}")]
     Port {
         port: u16,

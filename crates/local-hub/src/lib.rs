@@ -10,7 +10,9 @@ mod certificates;
 mod config;
 mod error;
 mod events;
+mod fixture;
 mod hub;
+mod limits;
 mod log;
 mod mqtt;
 mod rest;
@@ -26,6 +28,8 @@ use tokio::sync::broadcast;
 pub use config::{HttpsPort, LocalHubConfig};
 pub use error::StartError;
 pub use events::{HubEvent, TwinSection};
+pub use fixture::{Fixture, FixtureError};
+pub use limits::Limits;
 pub use log::{
     AuthMethod, Event, EventLog, MessageSource, PARTITIONS, PartitionState, Reader, Retention, Sender, Start,
 };
@@ -67,6 +71,9 @@ impl LocalHub {
         let lock = config.lock_data_dir()?;
         let certificates = certificates::Certificates::open(&config)?;
         let hub = hub::Hub::open(&config)?;
+        if let Some(fixture) = &config.fixture {
+            hub.provide(&fixture.devices).await?;
+        }
         let listeners = serve::Listeners::bind(&config).await?;
         let addresses = Addresses {
             host_name: config.host_name.clone(),

@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hub_protocol::DeviceId;
@@ -70,6 +70,15 @@ pub(crate) struct Serve {
     /// The name in certificates and connection strings
     #[arg(long, default_value = "localhost")]
     pub(crate) hostname: String,
+    /// Keep nothing: a fresh hub in a temporary folder that goes when this ends
+    #[arg(long, conflicts_with = "data_dir")]
+    pub(crate) ephemeral: bool,
+    /// Devices and policy keys that are there from the start (JSON; docs/local-hub.md)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fixture: Option<PathBuf>,
+    /// Keep the rates and the daily quota of so many S1 units, and refuse with 429 like Azure
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) s1_limits: Option<NonZeroU32>,
 }
 
 #[derive(Debug, Subcommand)]

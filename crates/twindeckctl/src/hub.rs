@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use local_hub::{HttpsPort, LocalHub, LocalHubConfig};
+use local_hub::{Fixture, HttpsPort, Limits, LocalHub, LocalHubConfig};
 use serde_json::json;
 
 use crate::{
@@ -14,7 +14,15 @@ use crate::{
 
 pub(crate) async fn run(command: Hub, output: Output) -> Result<()> {
     let Hub::Serve(arguments) = command;
-    let config = config(arguments)?;
+    // Goes, with all that is in it, when this function ends.
+    let temporary = arguments.ephemeral.then(tempfile::tempdir).transpose();
+    let temporary = temporary.map_err(|error| {
+        Failure::usage(
+            format!("No temporary folder can be made: {error}."),
+            "Name a folder with --data-dir instead.",
+        )
+    })?;
+    let config = config(arguments, temporary.as_ref().map(|folder| folder.path().to_owned()))?;
     let mut stop = Stop::listen()?;
     let hub = LocalHub::start(config).await.map_err(twindeck_app::AppError::from)?;
     let addresses = hub.addresses();
@@ -38,20 +46,32 @@ pub(crate) async fn run(command: Hub, output: Output) -> Result<()> {
     printed
 }
 
-fn config(arguments: Serve) -> Result<LocalHubConfig> {
-    let data_dir = arguments.data_dir.or_else(default_data_dir).ok_or_else(|| {
-        Failure::usage(
-            "There is no home folder to keep the hub in.",
-            "Name a folder with --data-dir.",
-        )
-    })?;
+fn config(arguments: Serve, temporary: Option<PathBuf>) -> Result<LocalHubConfig> {
+    let data_dir = temporary
+        .or(arguments.data_dir)
+        .or_else(default_data_dir)
+        .ok_or_else(|| {
+            Failure::usage(
+                "There is no home folder to keep the hub in.",
+                "Name a folder with --data-dir.",
+            )
+        })?;
     let data_dir = std::path::absolute(data_dir)
         .map_err(|error| Failure::usage(format!("The data folder cannot be used: {error}."), "Name another one."))?;
+    let fixture = arguments.fixture.as_deref().map(Fixture::read).transpose();
+    let fixture = fixture.map_err(|error| {
+        Failure::usage(
+            format!("{error}."),
+            "docs/local-hub.md shows what a fixture looks like.",
+        )
+    })?;
     Ok(LocalHubConfig {
         bind: arguments.bind,
         mqtt_port: arguments.mqtt_port,
         https_port: arguments.https_port.map_or(HttpsPort::Preferred, HttpsPort::Exactly),
         host_name: arguments.hostname,
+        fixture,
+        limits: arguments.s1_limits.map(Limits::s1),
         ..LocalHubConfig::new(data_dir)
     })
 }

@@ -21,8 +21,8 @@ use std::{
 };
 
 use hub_protocol::{
-    Timestamp,
-    identity::Status,
+    HubError, Timestamp,
+    identity::{ExportImportDevice, MAX_BULK, Status},
     merge::Object,
     topic::{self, Filter},
 };
@@ -35,6 +35,8 @@ use crate::{
     config::LocalHubConfig,
     error::{StartError, StoreError},
     events::{EVENT_BUFFER, HubEvent, TwinSection},
+    fixture::FixtureError,
+    limits::{Limiter, Operation},
     log::{EventLog, fact},
     sessions::{Outgoing, Sessions},
     store::{Policies, Store},
@@ -53,6 +55,8 @@ struct Inner {
     sessions: Arc<Sessions>,
     events: broadcast::Sender<HubEvent>,
     log: EventLog,
+    /// `None` for a hub without limits, the usual case.
+    limiter: Option<Limiter>,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -84,7 +88,14 @@ impl Hub {
             let _ = tell_events.send(event);
         })
         .map_err(failed)?;
-        let policies = Policies::open_file(&path).map_err(failed)?;
+        let policies = match &config.fixture {
+            Some(fixture) => {
+                Policies::open_file(&path).map_err(failed)?;
+                Policies::set_keys(&path, &fixture.policies)?;
+                Policies::open_file(&path).map_err(failed)?
+            }
+            None => Policies::open_file(&path).map_err(failed)?,
+        };
         Ok(Self(Arc::new(Inner {
             store,
             policies,
@@ -94,6 +105,7 @@ impl Hub {
             sessions,
             events,
             log,
+            limiter: config.limits.map(Limiter::new),
         })))
     }
 
@@ -119,6 +131,37 @@ impl Hub {
 
     pub(crate) fn log(&self) -> &EventLog {
         &self.0.log
+    }
+
+    /// Waits for a place in the rate of `operation`, where there are rates.
+    pub(crate) async fn admit(&self, operation: Operation, cost: u32) -> Result<(), HubError> {
+        match &self.0.limiter {
+            None => Ok(()),
+            Some(limiter) => limiter.admit(operation, cost).await,
+        }
+    }
+
+    pub(crate) fn limiter(&self) -> Option<&Limiter> {
+        self.0.limiter.as_ref()
+    }
+
+    /// The devices of a fixture, made or made anew.
+    pub(crate) async fn provide(&self, devices: &[ExportImportDevice]) -> Result<(), FixtureError> {
+        for chunk in devices.chunks(MAX_BULK) {
+            let failed = |device: String, reason: String| FixtureError::Device { device, reason };
+            let result = self.bulk(chunk.to_vec()).await;
+            let result = result.map_err(|error| failed(chunk[0].id.to_string(), error.message))?;
+            if let Some(error) = result.errors.into_iter().next() {
+                return Err(failed(error.device_id, error.error_status));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the store answers.
+    pub(crate) async fn is_well(&self) -> Result<(), HubError> {
+        let look = |sql: &rusqlite::Connection| Ok(sql.query_row("SELECT 1", [], |_| Ok(()))?);
+        self.0.store.read(look).await
     }
 
     pub(crate) fn gate(&self) -> Gate<'_> {

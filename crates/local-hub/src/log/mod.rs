@@ -80,7 +80,7 @@ pub struct EventLog(Arc<Inner>);
 
 struct Inner {
     partitions: [Partition; PARTITIONS],
-    /// `None` for a hub that keeps nothing.
+    /// `None` in tests of the memory alone.
     disk: Option<disk::Disk>,
 }
 
@@ -114,7 +114,8 @@ impl Partition {
 
 impl EventLog {
     /// In memory only.
-    pub(crate) fn ephemeral() -> Self {
+    #[cfg(test)]
+    fn ephemeral() -> Self {
         Self(Arc::new(Inner {
             partitions: Default::default(),
             disk: None,

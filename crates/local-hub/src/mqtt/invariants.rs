@@ -14,7 +14,7 @@ use super::{
     MAX_PACKET, MAX_PAYLOAD,
     packet::{Command, granted, interpret},
 };
-use crate::auth::claimed_device;
+use crate::auth::claimed_client;
 
 const DEVICE: &str = "dev-1";
 const HOST: &str = "h.local";
@@ -119,7 +119,7 @@ fn means_what_it_says(packet: &Packet) {
             rewritten_reads_alike(&Packet::UnsubAck(UnsubAck::new(*packet_id)));
         }
         (
-            Command::Telemetry { body, acknowledge }
+            Command::Telemetry { body, acknowledge, .. }
             | Command::MethodResponse { body, acknowledge, .. }
             | Command::ReportedPatch { body, acknowledge, .. },
             Packet::Publish(publish),
@@ -172,12 +172,12 @@ fn settles(acknowledge: Option<u16>, packet: &Packet) {
 /// A connection is admitted under one name: client id, user name and host agree.
 fn claims_itself(connect: &Connect) {
     let Some(login) = &connect.login else { return };
-    if let Ok((device_id, _)) = claimed_device(&connect.client_id, &login.username, &[HOST.to_owned()]) {
-        assert_eq!(device_id.as_str(), connect.client_id);
+    if let Ok((id, _)) = claimed_client(&connect.client_id, &login.username, &[HOST.to_owned()]) {
+        assert_eq!(id.to_string(), connect.client_id);
         let mut parts = login.username.split('/');
         let host = parts.next().and_then(|host| host.split(':').next()).unwrap_or_default();
         assert!(host.eq_ignore_ascii_case(HOST));
-        assert_eq!(parts.next(), Some(device_id.as_str()));
+        assert_eq!(parts.next(), Some(id.device_str()));
     }
 }
 

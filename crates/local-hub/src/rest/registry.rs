@@ -8,7 +8,7 @@ use hub_protocol::{
 use serde_json::json;
 
 use super::{Answer, Call, not_here_yet};
-use crate::hub::Hub;
+use crate::{hub::Hub, limits::Operation};
 
 /// `top` counts from 1 to 1000; anything else means 1000 (service.md 2.1).
 pub(super) async fn list_devices(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
@@ -41,6 +41,8 @@ pub(super) async fn delete_device(hub: &Hub, call: &Call) -> Result<Answer, HubE
 
 pub(super) async fn bulk(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
     let items: Vec<ExportImportDevice> = call.json()?;
+    hub.admit(Operation::Registry, u32::try_from(items.len()).unwrap_or(u32::MAX))
+        .await?;
     let result = hub.bulk(items).await?;
     let status = if result.is_successful {
         StatusCode::OK

@@ -1,9 +1,10 @@
 //! The table of endpoints: what a path asks for and the right it takes.
 
 use hub_protocol::{ErrorCode, HubError};
+use serde_json::json;
 
 use super::{Answer, Call, configurations, device, digital_twins, jobs, messages, registry, twins};
-use crate::{hub::Hub, store::Right};
+use crate::{hub::Hub, limits::Operation, store::Right};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
@@ -52,6 +53,7 @@ pub(super) enum Endpoint {
     ReceiveMessage,
     SettleMessage,
     AbandonMessage,
+    Health,
 }
 
 /// Who may call an endpoint.
@@ -61,6 +63,8 @@ pub(super) enum Access {
     Policy(&'static [Right]),
     /// The device itself, or a policy that may connect as one.
     Device,
+    /// Anybody: it tells nothing but that the hub is there.
+    Anyone,
 }
 
 impl Endpoint {
@@ -73,6 +77,7 @@ impl Endpoint {
             .collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
         Ok(match (call.method.as_str(), lower.as_slice()) {
+            ("GET", ["healthz"]) => Self::Health,
             ("GET", ["devices"]) => Self::ListDevices,
             ("POST", ["devices"]) => Self::BulkDevices,
             ("POST", ["devices", "query"]) => Self::Query,
@@ -178,7 +183,53 @@ impl Endpoint {
                 Access::Policy(&[ServiceConnect, RegistryWrite])
             }
             Self::SendTelemetry | Self::ReceiveMessage | Self::SettleMessage | Self::AbandonMessage => Access::Device,
+            Self::Health => Access::Anyone,
         }
+    }
+
+    /// What a call counts as where rates are kept. Bulk calls, methods and telemetry count by
+    /// their size, where it is known.
+    fn operation(self) -> Option<Operation> {
+        Some(match self {
+            Self::Health | Self::BulkDevices | Self::InvokeMethod | Self::RootCommand | Self::ComponentCommand => {
+                return None;
+            }
+            Self::SendTelemetry => return None,
+            Self::ListDevices
+            | Self::GetDevice
+            | Self::PutDevice
+            | Self::DeleteDevice
+            | Self::ListModules
+            | Self::GetModule
+            | Self::PutModule
+            | Self::DeleteModule
+            | Self::RegenerateKeys
+            | Self::DeviceStatistics
+            | Self::ServiceStatistics => Operation::Registry,
+            Self::Query => Operation::Query,
+            Self::GetTwin | Self::GetDigitalTwin => Operation::TwinRead,
+            Self::MergeTwin | Self::ReplaceTwin | Self::PatchDigitalTwin => Operation::TwinUpdate,
+            Self::CreateRegistryJob
+            | Self::ListRegistryJobs
+            | Self::GetRegistryJob
+            | Self::CancelRegistryJob
+            | Self::CreateJob
+            | Self::GetJob
+            | Self::CancelJob
+            | Self::QueryJobs => Operation::Job,
+            Self::ListConfigurations
+            | Self::GetConfiguration
+            | Self::PutConfiguration
+            | Self::DeleteConfiguration
+            | Self::TestConfigurationQueries
+            | Self::ApplyConfigurationContent => Operation::Configuration,
+            Self::SendMessage
+            | Self::PurgeMessages
+            | Self::ReceiveFeedback
+            | Self::CompleteFeedback
+            | Self::AbandonFeedback => Operation::MessageToDevice,
+            Self::ReceiveMessage | Self::SettleMessage | Self::AbandonMessage => Operation::ReceiveOverHttps,
+        })
     }
 
     /// Errors of direct methods travel in a body of their own (service.md 11.1, shape C).
@@ -232,6 +283,10 @@ impl Endpoint {
             Self::ReceiveMessage => device::receive(hub, call).await,
             Self::SettleMessage => device::settle(hub, call).await,
             Self::AbandonMessage => device::abandon(hub, call).await,
+            Self::Health => {
+                hub.is_well().await?;
+                Ok(Answer::json(&json!({ "status": "ok" })))
+            }
         }
     }
 }
@@ -242,11 +297,16 @@ pub(super) async fn route(hub: &Hub, call: &Call) -> Answer {
         Ok(endpoint) => endpoint,
         Err(error) => return Answer::error(&error, false),
     };
-    let answer = match admit(hub, call, endpoint.access()).await {
-        Ok(()) => endpoint.answer(hub, call).await,
-        Err(error) => Err(error),
+    let answer = async {
+        admit(hub, call, endpoint.access()).await?;
+        if let Some(operation) = endpoint.operation() {
+            hub.admit(operation, 1).await?;
+        }
+        endpoint.answer(hub, call).await
     };
-    answer.unwrap_or_else(|error| Answer::error(&error, endpoint.is_method()))
+    answer
+        .await
+        .unwrap_or_else(|error| Answer::error(&error, endpoint.is_method()))
 }
 
 async fn admit(hub: &Hub, call: &Call, access: Access) -> Result<(), HubError> {
@@ -254,6 +314,7 @@ async fn admit(hub: &Hub, call: &Call, access: Access) -> Result<(), HubError> {
     match access {
         Access::Policy(rights) => hub.gate().service(call.header("Authorization"), &path, rights)?,
         Access::Device => device::admit(hub, call).await?,
+        Access::Anyone => return Ok(()),
     }
     check_version(call)
 }

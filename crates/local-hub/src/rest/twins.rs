@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{Answer, Call};
 use crate::{
     hub::Hub,
+    limits::{Operation, meters},
     store::{Rows, TwinWrite},
 };
 
@@ -30,6 +31,7 @@ pub(super) async fn invoke_method(hub: &Hub, call: &Call) -> Result<Answer, HubE
         return Err(HubError::new(ErrorCode::MessageTooLarge, text));
     }
     let request: MethodRequest = call.json()?;
+    hub.admit(Operation::Method, meters(call.body.len())).await?;
     Ok(Answer::json(&hub.invoke_method(&call.client_id()?, request).await?))
 }
 

@@ -1,9 +1,11 @@
 //! Shared access policies: the five that every IoT Hub has, with keys of this hub's own.
 
-use hub_protocol::{ServiceConnectionString, connection_string::Credential, sas::SasKey};
+use std::collections::BTreeMap;
+
+use hub_protocol::{ServiceConnectionString, connection_string::Credential, identity::SymmetricKey, sas::SasKey};
 use rusqlite::{Connection, params};
 
-use crate::error::StoreError;
+use crate::{error::StoreError, fixture::FixtureError};
 
 /// What a policy may do. `RegistryWrite` implies `RegistryRead`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,32 @@ impl Policies {
             });
         }
         Ok(Self(policies))
+    }
+
+    /// Gives built-in policies the keys of a fixture.
+    pub(crate) fn set_keys(
+        path: &std::path::Path,
+        keys: &BTreeMap<String, SymmetricKey>,
+    ) -> Result<(), crate::error::StartError> {
+        let refused = |error: StoreError| crate::error::StartError::Database {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        };
+        let connection = Connection::open(path).map_err(|error| refused(error.into()))?;
+        for (name, keys) in keys {
+            if !BUILT_IN.iter().any(|(known, _)| known == name) {
+                return Err(FixtureError::Policy(name.clone()).into());
+            }
+            let pair = keys.keys().ok().flatten();
+            let (primary, secondary) = pair.ok_or_else(|| FixtureError::PolicyKeys(name.clone()))?;
+            connection
+                .execute(
+                    "UPDATE policies SET primary_key = ?2, secondary_key = ?3 WHERE name = ?1",
+                    params![name, primary.to_base64().expose(), secondary.to_base64().expose()],
+                )
+                .map_err(|error| refused(error.into()))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Policy> {
