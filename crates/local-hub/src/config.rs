@@ -26,6 +26,9 @@ pub struct LocalHubConfig {
     pub token_skew: Duration,
     /// How much of the event log is kept.
     pub retention: Retention,
+    /// PEM files of authorities that vouch for devices, besides every `*.pem` in the folder
+    /// `device-ca` of the data folder. Read at the start.
+    pub device_authorities: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,7 @@ impl LocalHubConfig {
             host_name: "localhost".into(),
             token_skew: Duration::from_secs(300),
             retention: Retention::default(),
+            device_authorities: Vec::new(),
         }
     }
 
