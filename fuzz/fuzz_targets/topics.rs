@@ -4,7 +4,7 @@
 #![no_main]
 
 use hub_protocol::{
-    DeviceId,
+    ClientId, DeviceId,
     message::{format_bag, parse_bag},
     method::MethodRequest,
     topic::{self, Filter, FromDevice, ToDevice, UserName},
@@ -28,10 +28,18 @@ fuzz_target!(|text: &str| {
 fn from_device_holds(text: &str) {
     let Some(meaning) = FromDevice::parse(text) else { return };
     let written = match meaning {
-        FromDevice::Telemetry { device_id, bag } => {
-            assert!(text.starts_with(&format!("devices/{device_id}/messages/events")) && text.ends_with(bag));
+        FromDevice::Telemetry {
+            device_id,
+            module_id,
+            bag,
+        } => {
+            let root = match module_id {
+                "" => format!("devices/{device_id}"),
+                _ => format!("devices/{device_id}/modules/{module_id}"),
+            };
+            assert!(text.starts_with(&format!("{root}/messages/events")) && text.ends_with(bag));
             bag_holds(bag);
-            topic::telemetry(device_id, bag)
+            format!("{root}/messages/events/{bag}")
         }
         FromDevice::MethodResponse { status, request_id } => {
             is_request_id(request_id);
@@ -137,19 +145,29 @@ fn bag_holds(bag: &str) {
 /// A device's topics are its own: its filter and its telemetry name it and nobody else.
 fn device_holds(device_id: &DeviceId, text: &str) {
     let id = device_id.as_str();
-    if let Some(filter) = Filter::parse(text, id) {
-        assert_eq!(filter.text(id), text, "a filter means one text");
+    let device = ClientId::device(device_id.clone());
+    let module = ClientId {
+        module_id: Some(device_id.clone()),
+        ..device.clone()
+    };
+    for client in [&device, &module] {
+        if let Some(filter) = Filter::parse(text, client) {
+            assert_eq!(filter.text(client), text, "a filter means one text");
+        }
     }
-    let own = Filter::CloudToDevice.text(id);
-    assert_eq!(Filter::parse(&own, id), Some(Filter::CloudToDevice));
-    assert_eq!(Filter::parse(&own, &format!("{id}x")), None);
-    assert_eq!(Filter::parse(&own, "x"), (id == "x").then_some(Filter::CloudToDevice));
+    let own = Filter::CloudToDevice.text(&device);
+    assert_eq!(Filter::parse(&own, &device), Some(Filter::CloudToDevice));
+    assert_eq!(Filter::parse(&own, &module), None);
+    if let Ok(longer) = ClientId::new(&format!("{id}x"), None) {
+        assert_eq!(Filter::parse(&own, &longer), None);
+    }
 
     let telemetry = topic::telemetry(id, text);
     assert_eq!(
         FromDevice::parse(&telemetry),
         Some(FromDevice::Telemetry {
             device_id: id,
+            module_id: "",
             bag: text
         })
     );

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use hub_protocol::{
     merge::Object,
-    topic::{self, Filter, ToDevice},
+    topic::{self, ToDevice},
 };
 use rumqttc::mqttbytes::{
     QoS,
@@ -78,9 +78,9 @@ impl Session {
     /// What to say first on a new connection. Filters are subscribed to again although the hub
     /// keeps them: it may have lost them, and it costs one packet.
     pub(crate) fn connected(&mut self) -> Vec<Packet> {
-        let filters = [Filter::Methods, Filter::TwinResponses, Filter::DesiredPatches];
         let mut subscribe = Subscribe::new_many(
-            filters.map(|filter| SubscribeFilter::new(filter.text(&self.device_id), QoS::AtLeastOnce)),
+            [topic::METHODS, topic::TWIN_RESPONSES, topic::DESIRED_PATCHES]
+                .map(|filter| SubscribeFilter::new(filter.into(), QoS::AtLeastOnce)),
         );
         subscribe.pkid = self.packet_id();
         self.subscribing = Some(subscribe.pkid);

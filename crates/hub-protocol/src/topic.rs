@@ -7,11 +7,15 @@ use std::fmt::Write as _;
 
 use percent_encoding::percent_decode_str;
 
+use crate::ClientId;
+
 /// What a device's PUBLISH means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromDevice<'a> {
+    /// `module_id` is empty for a device's own.
     Telemetry {
         device_id: &'a str,
+        module_id: &'a str,
         bag: &'a str,
     },
     MethodResponse {
@@ -47,18 +51,24 @@ pub enum ToDevice<'a> {
     },
 }
 
-/// A filter a device may subscribe to.
+/// A filter a device or module may subscribe to (device.md 2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Filter {
     Methods,
     TwinResponses,
     DesiredPatches,
+    /// `…/messages/devicebound/#`, of a device or, as the Java client asks, of a module.
     CloudToDevice,
+    /// A module's `…/inputs/#`. Only an edge hub has something to send there.
+    Inputs,
+    /// A module's own `…/modules/{m}/#`, which the C and C# clients ask for.
+    Module,
 }
 
-const METHODS: &str = "$iothub/methods/POST/#";
-const TWIN_RESPONSES: &str = "$iothub/twin/res/#";
-const DESIRED_PATCHES: &str = "$iothub/twin/PATCH/properties/desired/#";
+/// Filters that are every client's; on its own connection they mean its own.
+pub const METHODS: &str = "$iothub/methods/POST/#";
+pub const TWIN_RESPONSES: &str = "$iothub/twin/res/#";
+pub const DESIRED_PATCHES: &str = "$iothub/twin/PATCH/properties/desired/#";
 
 /// The item `name` of `?$rid=…&$version=…`; SDKs write `$` raw in both directions.
 fn query_item<'a>(query: &'a str, name: &str) -> Option<&'a str> {
@@ -91,9 +101,21 @@ impl<'a> FromDevice<'a> {
             });
         }
         let (device_id, rest) = topic.strip_prefix("devices/")?.split_once('/')?;
-        let bag = rest.strip_prefix("messages/events")?;
-        let bag = if bag.is_empty() { bag } else { bag.strip_prefix('/')? };
-        Some(Self::Telemetry { device_id, bag })
+        let (module_id, rest) = match rest.strip_prefix("modules/") {
+            Some(rest) => rest.split_once('/').filter(|(module_id, _)| !module_id.is_empty())?,
+            None => ("", rest),
+        };
+        let rest = rest.strip_prefix("messages/events")?;
+        // Both the slash and the question mark before the bag may be missing.
+        let bag = rest
+            .strip_prefix('/')
+            .or_else(|| rest.is_empty().then_some(rest))
+            .or_else(|| rest.starts_with('?').then_some(rest))?;
+        Some(Self::Telemetry {
+            device_id,
+            module_id,
+            bag,
+        })
     }
 }
 
@@ -129,27 +151,60 @@ impl<'a> ToDevice<'a> {
 }
 
 impl Filter {
-    /// `None` for anything this device may not subscribe to; the hub then closes the connection.
-    pub fn parse(filter: &str, device_id: &str) -> Option<Self> {
+    /// `None` for anything this device or module may not subscribe to; the hub then closes the
+    /// connection.
+    pub fn parse(filter: &str, id: &ClientId) -> Option<Self> {
         match filter {
             METHODS => return Some(Self::Methods),
             TWIN_RESPONSES => return Some(Self::TwinResponses),
             DESIRED_PATCHES => return Some(Self::DesiredPatches),
             _ => {}
         }
-        let rest = filter.strip_prefix("devices/")?.strip_prefix(device_id)?;
-        (rest == "/messages/devicebound/#").then_some(Self::CloudToDevice)
+        let mut own = filter
+            .strip_prefix("devices/")?
+            .strip_prefix(id.device_str())?
+            .strip_prefix('/')?;
+        if id.is_module() {
+            own = own
+                .strip_prefix("modules/")?
+                .strip_prefix(id.module_str())?
+                .strip_prefix('/')?;
+        }
+        match own {
+            "messages/devicebound/#" => Some(Self::CloudToDevice),
+            "inputs/#" if id.is_module() => Some(Self::Inputs),
+            "#" if id.is_module() => Some(Self::Module),
+            _ => None,
+        }
     }
 
-    /// The filter's text for `device_id`.
-    pub fn text(self, device_id: &str) -> String {
+    /// The filter's text for `id`.
+    pub fn text(self, id: &ClientId) -> String {
         match self {
             Self::Methods => METHODS.into(),
             Self::TwinResponses => TWIN_RESPONSES.into(),
             Self::DesiredPatches => DESIRED_PATCHES.into(),
-            Self::CloudToDevice => format!("devices/{device_id}/messages/devicebound/#"),
+            Self::CloudToDevice => format!("{}/messages/devicebound/#", root(id)),
+            Self::Inputs => format!("{}/inputs/#", root(id)),
+            Self::Module => format!("{}/#", root(id)),
         }
     }
+}
+
+/// Where an identity's own topics begin; its id stands raw in them.
+fn root(id: &ClientId) -> String {
+    match &id.module_id {
+        Some(module_id) => format!("devices/{}/modules/{module_id}", id.device_id),
+        None => format!("devices/{}", id.device_id),
+    }
+}
+
+/// A filter as it was granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscription {
+    pub filter: Filter,
+    /// QoS 1 rather than 0; never more, whatever was asked.
+    pub at_least_once: bool,
 }
 
 pub fn telemetry(device_id: &str, bag: &str) -> String {
@@ -200,15 +255,16 @@ impl UserName {
     /// property wins, unknown ones are ignored. A missing `api-version` is accepted, as old
     /// clients leave it out.
     pub fn parse(text: &str) -> Option<Self> {
-        // model-id may hold raw semicolons and colons but no slash, so splitting is safe.
-        let parts: Vec<&str> = text.split('/').collect();
-        let (host, device_id, module_id, query) = match *parts.as_slice() {
-            [host, device] => (host, device, None, ""),
-            [host, device, query] => (host, device, None, query),
-            [host, device, module, query] => (host, device, Some(module), query),
+        // A model id may stand raw in the query; it has semicolons and colons but no slash.
+        let mut parts = text.split('/');
+        let parts = [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()];
+        let (host, device_id, module_id, query) = match parts {
+            [Some(host), Some(device), None, ..] => (host, device, None, ""),
+            [Some(host), Some(device), Some(query), None, _] => (host, device, None, query),
+            [Some(host), Some(device), Some(module), Some(query), None] => (host, device, Some(module), query),
             _ => return None,
         };
-        if host.is_empty() || device_id.is_empty() {
+        if host.is_empty() || device_id.is_empty() || module_id == Some("") {
             return None;
         }
         let model_id = query_item(query, "model-id").map(|id| percent_decode_str(id).decode_utf8_lossy().into_owned());
@@ -242,13 +298,31 @@ mod tests {
             FromDevice::parse("devices/d/messages/events/a=1"),
             Some(Telemetry {
                 device_id: "d",
+                module_id: "",
                 bag: "a=1"
+            })
+        );
+        assert_eq!(
+            FromDevice::parse("devices/d/modules/m/messages/events/%24.on=o1/"),
+            Some(Telemetry {
+                device_id: "d",
+                module_id: "m",
+                bag: "%24.on=o1/"
+            })
+        );
+        assert_eq!(
+            FromDevice::parse("devices/d/messages/events?a=1"),
+            Some(Telemetry {
+                device_id: "d",
+                module_id: "",
+                bag: "?a=1"
             })
         );
         assert_eq!(
             FromDevice::parse("devices/d/messages/events"),
             Some(Telemetry {
                 device_id: "d",
+                module_id: "",
                 bag: ""
             })
         );
@@ -273,6 +347,8 @@ mod tests {
             "$iothub/twin/GET/",
             "devices/d",
             "devices/d/messages/eventsx",
+            "devices/d/modules//messages/events/",
+            "devices/d/modules/m/messages/devicebound/",
             "other",
             "$iothub/methods/res/x/?$rid=1",
         ] {
@@ -309,13 +385,20 @@ mod tests {
 
     #[test]
     fn filters_of_others_are_refused() {
+        let device = ClientId::new("dev-1", None).unwrap();
+        let module = ClientId::new("dev-1", Some("m")).unwrap();
         for filter in [
             Filter::Methods,
             Filter::TwinResponses,
             Filter::DesiredPatches,
             Filter::CloudToDevice,
         ] {
-            assert_eq!(Filter::parse(&filter.text("dev-1"), "dev-1"), Some(filter));
+            assert_eq!(Filter::parse(&filter.text(&device), &device), Some(filter));
+            assert_eq!(Filter::parse(&filter.text(&module), &module), Some(filter));
+        }
+        for filter in [Filter::Inputs, Filter::Module] {
+            assert_eq!(Filter::parse(&filter.text(&module), &module), Some(filter));
+            assert_eq!(Filter::parse(&filter.text(&module), &device), None);
         }
         for foreign in [
             "#",
@@ -323,9 +406,14 @@ mod tests {
             "devices/+/messages/devicebound/#",
             "$iothub/#",
             "devices/dev-1/#",
+            "devices/dev-1/inputs/#",
+            "devices/dev-1/modules/m2/#",
+            "devices/dev-1/modules/+/#",
         ] {
-            assert_eq!(Filter::parse(foreign, "dev-1"), None, "{foreign}");
+            assert_eq!(Filter::parse(foreign, &device), None, "{foreign}");
+            assert_eq!(Filter::parse(foreign, &module), None, "{foreign}");
         }
+        assert_eq!(Filter::parse(&Filter::CloudToDevice.text(&device), &module), None);
     }
 
     #[test]
@@ -350,7 +438,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_topic_makes_a_parser_panic(topic in "[$a-z/?&=%#+é0-9]{0,60}") {
-            let _ = (FromDevice::parse(&topic), ToDevice::parse(&topic), Filter::parse(&topic, "d"), UserName::parse(&topic));
+            let _ = (FromDevice::parse(&topic), ToDevice::parse(&topic), Filter::parse(&topic, &ClientId::new("d", None).unwrap()), UserName::parse(&topic));
             let prefixed = format!("$iothub/{topic}");
             let _ = (FromDevice::parse(&prefixed), ToDevice::parse(&prefixed));
         }

@@ -1,22 +1,37 @@
-//! Who may do what: tokens checked on both sides.
+//! Who may do what: tokens checked on both sides, and the certificates of devices.
 
 use hub_protocol::{
     ClientId, ErrorCode, HubError,
-    identity::{AuthenticationType, Status},
+    identity::{Authentication, AuthenticationType, Status},
     sas::{SasKey, SasToken},
 };
 
-use crate::store::{Credentials, Policies, Right};
+use rustls_pki_types::CertificateDer;
+
+use crate::{
+    device_certificates::{DeviceAuthorities, has_thumbprint},
+    log::AuthMethod,
+    store::{Credentials, Policies, Right},
+};
 
 /// What both checks need to know of this hub and this moment.
 pub(crate) struct Gate<'a> {
     pub policies: &'a Policies,
+    pub authorities: &'a DeviceAuthorities,
     /// Every host name a token may carry.
     pub names: &'a [String],
     /// Seconds since 1970.
     pub now: u64,
     /// Seconds past its expiry that a token is still taken.
     pub skew: u64,
+}
+
+/// How a device or module proved who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Admission {
+    pub method: AuthMethod,
+    /// When its token expires, in seconds since 1970; a certificate is looked at once.
+    pub expires: Option<u64>,
 }
 
 fn unauthorized(text: impl Into<String>) -> HubError {
@@ -62,45 +77,97 @@ impl Gate<'_> {
         Ok(())
     }
 
-    /// A device's connection; returns when its token expires, in seconds since 1970.
-    pub(crate) fn device(&self, device: &Credentials, password: &str) -> Result<u64, HubError> {
-        if device.status == Status::Disabled {
+    /// A device or module that connects or calls: by its token where it gives one, otherwise by
+    /// the certificate it showed at the handshake, its own first.
+    pub(crate) fn device_or_certificate(
+        &self,
+        client: &Credentials,
+        password: Option<&str>,
+        certificates: &[CertificateDer<'_>],
+    ) -> Result<Admission, HubError> {
+        if client.status == Status::Disabled {
             return Err(unauthorized("The device is disabled."));
         }
-        let token = self.fresh(password)?;
-        let mut path = vec!["devices", device.id.device_str()];
-        if device.id.is_module() {
-            path.extend(["modules", device.id.module_str()]);
+        match password {
+            Some(token) if !token.is_empty() => self.device_token(client, token),
+            _ => self.device_certificate(client, certificates),
         }
-        if !self.covers(&token, &path) {
+    }
+
+    fn device_token(&self, client: &Credentials, token: &str) -> Result<Admission, HubError> {
+        let token = self.fresh(token)?;
+        let (device_id, module_id) = (client.id.device_str(), client.id.module_str());
+        let path = ["devices", device_id, "modules", module_id];
+        let path = if client.id.is_module() { &path[..] } else { &path[..2] };
+        if !self.covers(&token, path) {
             return Err(unauthorized("The token is for another device or hub."));
         }
-        let signed = match token.policy.as_deref() {
-            Some(name) => self.policies.find(name).is_some_and(|policy| {
-                policy.may(Right::DeviceConnect)
-                    && (token.is_signed_by(&policy.primary) || token.is_signed_by(&policy.secondary))
-            }),
-            None => device_keys(device).iter().any(|key| token.is_signed_by(key)),
+        let signs = |authentication: &Authentication| keys(authentication).any(|key| token.is_signed_by(&key));
+        let method = match token.policy.as_deref() {
+            Some(name) => {
+                let policy = self
+                    .policies
+                    .find(name)
+                    .filter(|policy| policy.may(Right::DeviceConnect));
+                let signed = policy
+                    .filter(|policy| token.is_signed_by(&policy.primary) || token.is_signed_by(&policy.secondary));
+                signed.map(|_| AuthMethod::HubSas)
+            }
+            None if signs(&client.authentication) && client.id.is_module() => Some(AuthMethod::ModuleSas),
+            None if signs(&client.authentication) => Some(AuthMethod::DeviceSas),
+            // A device's own key opens its modules too.
+            None => client
+                .parent
+                .as_ref()
+                .filter(|parent| signs(parent))
+                .map(|_| AuthMethod::DeviceSas),
         };
-        if signed {
-            Ok(token.expiry)
-        } else {
-            Err(unauthorized("The token is not signed with a key of this device."))
+        let method = method.ok_or_else(|| unauthorized("The token is not signed with a key of this device."))?;
+        Ok(Admission {
+            method,
+            expires: Some(token.expiry),
+        })
+    }
+
+    fn device_certificate(
+        &self,
+        client: &Credentials,
+        certificates: &[CertificateDer<'_>],
+    ) -> Result<Admission, HubError> {
+        let Some(leaf) = certificates.first() else {
+            return Err(unauthorized("The device gave neither a token nor a certificate."));
+        };
+        match client.authentication.kind {
+            AuthenticationType::SelfSigned if has_thumbprint(leaf, &client.authentication.x509_thumbprint) => {}
+            AuthenticationType::SelfSigned => {
+                return Err(unauthorized(
+                    "The certificate is not one that is registered for this device.",
+                ));
+            }
+            AuthenticationType::CertificateAuthority => self
+                .authorities
+                .vouch(certificates, &client.id.to_string(), self.now)
+                .map_err(|why| unauthorized(format!("The certificate is not taken: {why}.")))?,
+            AuthenticationType::Sas | AuthenticationType::None => {
+                return Err(unauthorized("The device authenticates with keys, and gave no token."));
+            }
         }
+        let method = if client.id.is_module() {
+            AuthMethod::ModuleX509
+        } else {
+            AuthMethod::DeviceX509
+        };
+        Ok(Admission { method, expires: None })
     }
 }
 
-fn device_keys(device: &Credentials) -> Vec<SasKey> {
-    let authentication = &device.authentication;
-    if authentication.kind != AuthenticationType::Sas {
-        return Vec::new();
-    }
+fn keys(authentication: &Authentication) -> impl Iterator<Item = SasKey> {
     let key = &authentication.symmetric_key;
     [&key.primary_key, &key.secondary_key]
         .into_iter()
+        .filter(|_| authentication.kind == AuthenticationType::Sas)
         .flatten()
         .filter_map(|text| SasKey::parse(text).ok())
-        .collect()
 }
 
 /// The client id and the user name must name the same device or module.

@@ -15,6 +15,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{
     config::{LocalHubConfig, write_private},
+    device_certificates::AnyCertificate,
     error::StartError,
 };
 
@@ -56,9 +57,14 @@ impl Certificates {
         let private = PrivateKeyDer::try_from(server_key.serialize_der())
             .map_err(|error| StartError::Certificates(error.to_string()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let clients = Arc::new(AnyCertificate::new(&provider));
         let tls = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
+            .and_then(|builder| {
+                builder
+                    .with_client_cert_verifier(clients)
+                    .with_single_cert(chain, private)
+            })
             .map_err(|error| StartError::Certificates(error.to_string()))?;
         Ok(Self {
             ca_file,

@@ -30,6 +30,9 @@ pub struct LocalHubConfig {
     pub limits: Option<Limits>,
     /// Devices and policy keys that are there from the start.
     pub fixture: Option<Fixture>,
+    /// PEM files of authorities that vouch for devices, besides every `*.pem` in the folder
+    /// `device-ca` of the data folder. Read at the start.
+    pub device_authorities: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,7 @@ impl LocalHubConfig {
             retention: Retention::default(),
             limits: None,
             fixture: None,
+            device_authorities: Vec::new(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Why a hub could not start, and why its storage refused a write.
 
-use std::{io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use hub_protocol::{ErrorCode, HubError};
 
@@ -14,6 +17,8 @@ pub enum StartError {
     DataDirInUse { path: PathBuf },
     #[error("The hub's certificates could not be made: {0}")]
     Certificates(String),
+    #[error("The authority for devices in {} cannot be used: {reason}", path.display())]
+    DeviceAuthority { path: PathBuf, reason: String },
     #[error("The hub's database {} cannot be opened: {reason}", path.display())]
     Database { path: PathBuf, reason: String },
     #[error(transparent)]
@@ -25,6 +30,15 @@ pub enum StartError {
         purpose: &'static str,
         source: io::Error,
     },
+}
+
+impl StartError {
+    pub(crate) fn device_authority(path: &Path, reason: impl fmt::Display) -> Self {
+        Self::DeviceAuthority {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
 }
 
 /// Why an operation on the store failed: the request was wrong, or the storage was.

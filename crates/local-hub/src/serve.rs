@@ -1,7 +1,6 @@
-//! Listening: sockets, TLS, and an end that waits for everyone.
+//! Listening: sockets, TLS, which protocol a client speaks, and an end that waits for everyone.
 
 use std::{
-    future::Future,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -10,6 +9,7 @@ use std::{
 
 use rustls::ServerConfig;
 use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{HttpsPort, LocalHubConfig},
+    device_certificates::PeerCertificates,
     error::StartError,
     hub::Hub,
     mqtt, rest,
@@ -105,29 +106,13 @@ impl Serving {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        for listener in listeners.mqtt {
-            let hub = hub.clone();
-            serving.listen(listener, tls.clone(), move |stream, stop| {
-                mqtt::serve(hub.clone(), stream, stop)
-            });
-        }
-        for listener in listeners.https {
-            let hub = hub.clone();
-            serving.listen(listener, tls.clone(), move |stream, stop| {
-                rest::serve(hub.clone(), stream, stop)
-            });
+        for listener in listeners.mqtt.into_iter().chain(listeners.https) {
+            serving.listen(hub.clone(), listener, tls.clone());
         }
         serving
     }
 
-    fn listen<F>(
-        &self,
-        listener: TcpListener,
-        tls: Arc<ServerConfig>,
-        serve: impl Fn(TlsStream<TcpStream>, CancellationToken) -> F + Send + Clone + 'static,
-    ) where
-        F: Future<Output = ()> + Send,
-    {
+    fn listen(&self, hub: Hub, listener: TcpListener, tls: Arc<ServerConfig>) {
         let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
         let acceptor = TlsAcceptor::from(tls);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -149,16 +134,18 @@ impl Serving {
                         continue;
                     }
                 };
-                let (stop, acceptor, serve) = (stop.clone(), acceptor.clone(), serve.clone());
+                let (hub, stop, acceptor) = (hub.clone(), stop.clone(), acceptor.clone());
                 tasks.spawn(async move {
                     let _place = place;
                     let _ = socket.set_nodelay(true);
+                    // Boxed: large, and gone before the connection's long life begins.
+                    let handshake = Box::pin(timeout(HANDSHAKE, acceptor.accept(socket)));
                     let handshake = tokio::select! {
                         () = stop.cancelled() => return,
-                        handshake = timeout(HANDSHAKE, acceptor.accept(socket)) => handshake,
+                        handshake = handshake => handshake,
                     };
                     match handshake {
-                        Ok(Ok(stream)) => serve(stream, stop).await,
+                        Ok(Ok(stream)) => serve(hub, Box::new(stream), stop).await,
                         Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
                         Err(_) => tracing::debug!("a TLS handshake took too long"),
                     }
@@ -177,5 +164,60 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+pub(crate) type TlsSocket = TlsStream<TcpStream>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Mqtt,
+    Amqp,
+    Http,
+}
+
+/// Every port takes every protocol, because some clients send MQTT or AMQP to whatever port their
+/// host name carries (clients.md). A method of HTTP is in capitals; whatever is nothing else is
+/// MQTT's to close.
+fn spoken(first: u8) -> Spoken {
+    match first {
+        b'A' => Spoken::Amqp,
+        b'B'..=b'Z' => Spoken::Http,
+        _ => Spoken::Mqtt,
+    }
+}
+
+async fn serve(hub: Hub, mut stream: Box<TlsSocket>, stop: CancellationToken) {
+    let first = tokio::select! {
+        () = stop.cancelled() => return,
+        first = timeout(mqtt::CONNECT_WAIT, stream.fill_buf()) => first,
+    };
+    // Looked at, not taken.
+    let Ok(Ok([first, ..])) = first else { return };
+    let spoken = spoken(*first);
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let certificates: PeerCertificates = shown.iter().map(|shown| shown.clone().into_owned()).collect();
+    match spoken {
+        Spoken::Mqtt => mqtt::serve(hub, stream, certificates, stop).await,
+        Spoken::Http => Box::pin(rest::serve(hub, stream, certificates, stop)).await,
+        Spoken::Amqp => {
+            tracing::info!("a client that speaks AMQP was turned away");
+            let _ = timeout(Duration::from_secs(1), stream.shutdown()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Spoken, spoken};
+
+    #[test]
+    fn the_first_byte_tells_the_protocols_apart() {
+        assert_eq!(spoken(0x10), Spoken::Mqtt);
+        assert_eq!(spoken(b"AMQP\0\x01\0\0"[0]), Spoken::Amqp);
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "HEAD"] {
+            assert_eq!(spoken(method.as_bytes()[0]), Spoken::Http, "{method}");
+        }
+        assert_eq!(spoken(0xC0), Spoken::Mqtt, "a PINGREQ, which is closed there");
     }
 }

@@ -1,7 +1,7 @@
 //! Who is connected, and which direct methods wait for an answer.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use hub_protocol::{ClientId, method::MethodResponse, topic::Filter};
+use hub_protocol::{
+    ClientId, HubError,
+    method::MethodResponse,
+    topic::{Filter, Subscription},
+};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +29,11 @@ pub(crate) struct Outgoing {
     pub payload: Bytes,
 }
 
-/// One connection of one device.
+/// One connection of one device or module.
 pub(crate) struct Session {
     outbox: mpsc::Sender<Outgoing>,
-    subscribed: Mutex<Vec<Filter>>,
-    /// Cancelled to close the socket: takeover, disabled, deleted, too slow.
+    subscribed: Mutex<Vec<Subscription>>,
+    /// Cancelled to close the socket: takeover, disabled, deleted, too slow, or the hub's end.
     pub(crate) close: CancellationToken,
 }
 
@@ -43,30 +47,38 @@ impl Session {
     }
 
     pub(crate) fn is_subscribed(&self, filter: Filter) -> bool {
-        lock(&self.subscribed).contains(&filter)
+        self.subscription(filter).is_some()
     }
 
-    /// Returns those that were not subscribed before.
-    pub(crate) fn missing(&self, filters: &[Filter]) -> Vec<Filter> {
+    pub(crate) fn subscription(&self, filter: Filter) -> Option<Subscription> {
         let subscribed = lock(&self.subscribed);
-        filters
+        subscribed
             .iter()
             .copied()
-            .filter(|filter| !subscribed.contains(filter))
+            .find(|subscription| subscription.filter == filter)
+    }
+
+    /// Returns those that are new, or have another QoS than before.
+    pub(crate) fn changed(&self, asked: &[Subscription]) -> Vec<Subscription> {
+        let subscribed = lock(&self.subscribed);
+        let changed = asked.iter().copied();
+        changed
+            .filter(|subscription| !subscribed.contains(subscription))
             .collect()
     }
 
-    pub(crate) fn subscribe(&self, filters: &[Filter]) {
+    pub(crate) fn subscribe(&self, asked: &[Subscription]) {
         let mut subscribed = lock(&self.subscribed);
-        for filter in filters {
-            if !subscribed.contains(filter) {
-                subscribed.push(*filter);
+        for subscription in asked {
+            match subscribed.iter_mut().find(|known| known.filter == subscription.filter) {
+                Some(known) => *known = *subscription,
+                None => subscribed.push(*subscription),
             }
         }
     }
 
     pub(crate) fn unsubscribe(&self, filters: &[Filter]) {
-        lock(&self.subscribed).retain(|filter| !filters.contains(filter));
+        lock(&self.subscribed).retain(|subscription| !filters.contains(&subscription.filter));
     }
 
     /// Never blocks: a full outbox closes the connection, the device reads afresh after it.
@@ -79,17 +91,19 @@ impl Session {
     }
 }
 
+/// A method call that waits for the answer of its device.
 struct Waiting {
-    id: ClientId,
-    answer: oneshot::Sender<MethodResponse>,
+    request: u64,
+    answer: oneshot::Sender<Result<MethodResponse, HubError>>,
 }
 
 /// Shared by every connection. The locks are std mutexes: held for a map operation, never
 /// across an await.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    connected: Mutex<HashMap<ClientId, Arc<Session>>>,
-    waiting: Mutex<HashMap<String, Waiting>>,
+    /// In order, so that a device's modules stand behind it.
+    connected: Mutex<BTreeMap<ClientId, Arc<Session>>>,
+    waiting: Mutex<HashMap<ClientId, Vec<Waiting>>>,
     next_request: AtomicU64,
     changed: Notify,
 }
@@ -122,10 +136,13 @@ impl Sessions {
         lock(&self.connected).get(id).cloned()
     }
 
+    /// Closes what is connected of `id`; of a device also its modules.
     pub(crate) fn close(&self, id: &ClientId) {
-        if let Some(session) = self.get(id) {
-            session.close.cancel();
-        }
+        let connected = lock(&self.connected);
+        let closed = connected
+            .range(id..)
+            .take_while(|(found, _)| *found == id || (!id.is_module() && found.device_id == id.device_id));
+        closed.for_each(|(_, session)| session.close.cancel());
     }
 
     /// To be called after a subscription became active.
@@ -149,46 +166,63 @@ impl Sessions {
 
     /// A place for an answer, or `None` when the device has too many methods under way. The
     /// place outlives the connection: a device may answer after a reconnect.
-    pub(crate) fn expect_answer(
-        &self,
-        id: &ClientId,
-    ) -> Option<(PendingMethod<'_>, oneshot::Receiver<MethodResponse>)> {
+    pub(crate) fn expect_answer(&self, id: &ClientId) -> Option<PendingMethod<'_>> {
         let mut waiting = lock(&self.waiting);
-        if waiting.values().filter(|waiting| waiting.id == *id).count() >= METHODS_IN_FLIGHT {
+        let of_device = waiting.entry(id.clone()).or_default();
+        if of_device.len() >= METHODS_IN_FLIGHT {
             return None;
         }
-        let request_id = format!("{:x}", self.next_request.fetch_add(1, Ordering::Relaxed) + 1);
+        let request = self.next_request.fetch_add(1, Ordering::Relaxed) + 1;
         let (answer, receiver) = oneshot::channel();
-        waiting.insert(request_id.clone(), Waiting { id: id.clone(), answer });
-        Some((
-            PendingMethod {
-                sessions: self,
-                request_id,
-            },
-            receiver,
-        ))
+        of_device.push(Waiting { request, answer });
+        Some(PendingMethod {
+            sessions: self,
+            id: id.clone(),
+            request,
+            answer: receiver,
+        })
     }
 
     /// Hands a device's answer to its caller; a late or foreign one is dropped.
-    pub(crate) fn answer(&self, id: &ClientId, request_id: &str, response: MethodResponse) {
-        let mut waiting = lock(&self.waiting);
-        if waiting.get(request_id).is_some_and(|found| found.id == *id)
-            && let Some(found) = waiting.remove(request_id)
-        {
+    pub(crate) fn answer(&self, id: &ClientId, request_id: &str, response: Result<MethodResponse, HubError>) {
+        let Ok(request) = u64::from_str_radix(request_id, 16) else {
+            return;
+        };
+        if let Some(found) = self.take(id, request) {
             // The caller may have just given up.
             let _ = found.answer.send(response);
         }
+    }
+
+    fn take(&self, id: &ClientId, request: u64) -> Option<Waiting> {
+        let mut waiting = lock(&self.waiting);
+        let of_device = waiting.get_mut(id)?;
+        let place = of_device.iter().position(|waiting| waiting.request == request)?;
+        let found = of_device.swap_remove(place);
+        if of_device.is_empty() {
+            waiting.remove(id);
+        }
+        Some(found)
     }
 }
 
 /// Forgets its request when dropped, however the call ended.
 pub(crate) struct PendingMethod<'a> {
     sessions: &'a Sessions,
-    pub(crate) request_id: String,
+    id: ClientId,
+    request: u64,
+    pub(crate) answer: oneshot::Receiver<Result<MethodResponse, HubError>>,
+}
+
+impl PendingMethod<'_> {
+    /// Letters and digits only: some clients take all of the topic behind it (device.md 5).
+    pub(crate) fn request_id(&self) -> String {
+        format!("{:x}", self.request)
+    }
 }
 
 impl Drop for PendingMethod<'_> {
     fn drop(&mut self) {
-        lock(&self.sessions.waiting).remove(&self.request_id);
+        self.sessions.take(&self.id, self.request);
     }
 }

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hub_protocol::{ClientId, HubError, message::Properties, topic::Filter};
+use hub_protocol::{
+    ClientId, HubError,
+    message::Properties,
+    topic::{Filter, Subscription},
+};
+use rustls_pki_types::CertificateDer;
 
 use super::{Hub, now};
 use crate::{
+    auth::Admission,
     log::{MessageSource, NewEvent, Sender},
     store::{self, Credentials, StoredSession},
 };
@@ -17,6 +23,19 @@ impl Hub {
         let key = id.clone();
         let found = self.0.store.read(move |sql| store::credentials(sql, &key)).await?;
         found.ok_or_else(|| HubError::client_not_found(id))
+    }
+
+    /// Lets a device or module in, over whatever it came: by the token it gave, or by the
+    /// certificates it showed, its own first.
+    pub(crate) async fn admit(
+        &self,
+        id: &ClientId,
+        token: Option<&str>,
+        certificates: &[CertificateDer<'_>],
+    ) -> Result<(Credentials, Admission), HubError> {
+        let credentials = self.credentials(id).await?;
+        let admission = self.gate().device_or_certificate(&credentials, token, certificates)?;
+        Ok((credentials, admission))
     }
 
     pub(crate) async fn connect(
@@ -47,11 +66,11 @@ impl Hub {
         }
     }
 
-    pub(crate) async fn subscribe_device(&self, client: &ClientId, filters: Vec<Filter>) -> Result<(), HubError> {
+    pub(crate) async fn subscribe_device(&self, client: &ClientId, asked: Vec<Subscription>) -> Result<(), HubError> {
         let id = client.clone();
         self.0
             .store
-            .write(move |transaction| transaction.subscribe(&id, &filters))
+            .write(move |transaction| transaction.subscribe(&id, &asked))
             .await
     }
 

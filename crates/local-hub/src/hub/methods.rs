@@ -5,7 +5,7 @@ use std::time::Duration;
 use hub_protocol::{
     ClientId, ErrorCode, HubError,
     identity::Status,
-    method::{MethodRequest, MethodResponse},
+    method::{MAX_PAYLOAD, MethodRequest, MethodResponse},
     topic,
 };
 use tokio::time::timeout;
@@ -33,25 +33,42 @@ impl Hub {
         let session = timeout(connect, sessions.taking_methods(id))
             .await
             .map_err(|_| offline("Timed out waiting for device to connect."))?;
-        let Some((pending, answer)) = sessions.expect_answer(id) else {
+        let Some(mut pending) = sessions.expect_answer(id) else {
             let text = "Too many methods are under way on this device.";
             return Err(HubError::new(ErrorCode::DeviceMaximumInflightMethodExceeded, text));
         };
         let message = Outgoing {
-            topic: topic::method_request(&request.method_name, &pending.request_id),
+            topic: topic::method_request(&request.method_name, &pending.request_id()),
             payload: request.payload.to_string().into(),
         };
         if !session.send(message) {
             return Err(offline("The device's connection was closed: it does not keep up."));
         }
         let wait = Duration::from_secs(request.response_timeout_in_seconds.into());
-        match timeout(wait, answer).await {
-            Ok(Ok(response)) => Ok(response),
+        match timeout(wait, &mut pending.answer).await {
+            Ok(Ok(response)) => response,
             _ => Err(HubError::new(
                 ErrorCode::GatewayTimeout,
                 "Timed out waiting for the response from device.",
             )),
         }
+    }
+
+    /// A device's answer. One that is not JSON, or too long, is the caller's to hear of
+    /// (device.md 5); no body is `null`.
+    pub(crate) fn method_answered(&self, id: &ClientId, request_id: &str, status: i32, body: &[u8]) {
+        let refused = |text: String| HubError::new(ErrorCode::InvalidResponseWhileProxying, text);
+        let payload = match body.len() {
+            0 => Ok(serde_json::Value::Null),
+            length if length > MAX_PAYLOAD => {
+                let text = format!("The device's response has {length} bytes, the limit is {MAX_PAYLOAD}.");
+                Err(refused(text))
+            }
+            _ => serde_json::from_slice(body)
+                .map_err(|error| refused(format!("The device's response is not JSON: {error}."))),
+        };
+        let response = payload.map(|payload| MethodResponse { status, payload });
+        self.sessions().answer(id, request_id, response);
     }
 
     /// A connected identity is known and enabled; anything else is looked up.

@@ -33,6 +33,7 @@ use tokio::sync::broadcast;
 use crate::{
     auth::Gate,
     config::LocalHubConfig,
+    device_certificates::DeviceAuthorities,
     error::{StartError, StoreError},
     events::{EVENT_BUFFER, HubEvent, TwinSection},
     fixture::FixtureError,
@@ -49,6 +50,7 @@ pub(crate) struct Hub(Arc<Inner>);
 struct Inner {
     store: Store,
     policies: Policies,
+    authorities: DeviceAuthorities,
     names: Vec<String>,
     host_name: String,
     token_skew: Duration,
@@ -96,9 +98,11 @@ impl Hub {
             }
             None => Policies::open_file(&path).map_err(failed)?,
         };
+        let authorities = DeviceAuthorities::open(&config.data_dir.join("device-ca"), &config.device_authorities)?;
         Ok(Self(Arc::new(Inner {
             store,
             policies,
+            authorities,
             names: config.names(),
             host_name: config.host_name.clone(),
             token_skew: config.token_skew,
@@ -169,6 +173,7 @@ impl Hub {
         let now = u64::try_from(now().unix_seconds()).unwrap_or_default();
         Gate {
             policies: &inner.policies,
+            authorities: &inner.authorities,
             names: &inner.names,
             now,
             skew: inner.token_skew.as_secs(),

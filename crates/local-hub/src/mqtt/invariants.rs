@@ -1,7 +1,10 @@
 //! What must hold for any bytes a device may send; checked by tests here and by the fuzz target.
 
 use bytes::BytesMut;
-use hub_protocol::topic::{FromDevice, twin_response};
+use hub_protocol::{
+    ClientId,
+    topic::{FromDevice, twin_response},
+};
 use rumqttc::{
     QoS,
     mqttbytes::{
@@ -11,8 +14,8 @@ use rumqttc::{
 };
 
 use super::{
-    MAX_PACKET, MAX_PAYLOAD,
-    packet::{Command, granted, interpret},
+    packet::{Command, MAX_MESSAGE, Request, granted, interpret, is_other_protocol},
+    wire::MAX_PACKET,
 };
 use crate::auth::claimed_client;
 
@@ -22,6 +25,12 @@ const HOST: &str = "h.local";
 /// Reads `bytes` as one connection's, and panics where something does not hold.
 pub(crate) fn read_from_device(bytes: &[u8]) {
     let whole = packets(&[bytes]);
+    if matches!(whole.0.first(), Some(Packet::Connect(_))) && is_other_protocol(bytes) {
+        assert!(
+            bytes.windows(5).any(|window| window == b"MQTT\x05"),
+            "our own protocol is taken for another"
+        );
+    }
     // Where one read of the socket ends and the next begins means nothing.
     let (first, second) = bytes.split_at(bytes.len() / 2);
     assert_eq!(packets(&[first, second]), whole, "packets depend on how they arrive");
@@ -86,49 +95,48 @@ fn means_what_it_says(packet: &Packet) {
     if let Packet::Connect(connect) = packet {
         claims_itself(connect);
     }
-    let Ok(command) = interpret(packet, DEVICE, MAX_PAYLOAD) else {
+    let Ok(id) = ClientId::new(DEVICE, None) else {
+        unreachable!("{DEVICE} is an id")
+    };
+    let Ok(command) = interpret(packet, &id) else {
         return;
     };
     match (&command, packet) {
-        (Command::Subscribe { packet_id, filters }, Packet::Subscribe(subscribe)) => {
-            let texts = filters.iter().map(|filter| filter.text(DEVICE));
+        (Command::Request(Request::Subscribe { packet_id, asked }), Packet::Subscribe(subscribe)) => {
+            let texts = asked.iter().map(|asked| asked.filter.text(&id));
             assert!(
                 texts.eq(subscribe.filters.iter().map(|filter| filter.path.clone())),
                 "a filter means another"
             );
-            let granted = granted(packet);
-            let asked = subscribe.filters.iter().map(|filter| filter.qos);
-            assert_eq!(granted.len(), filters.len(), "SUBACK has one code a filter");
-            assert!(
-                granted
-                    .iter()
-                    .zip(asked)
-                    .all(|(granted, asked)| *granted <= asked && *granted <= QoS::AtLeastOnce)
-            );
-            let codes = granted.into_iter().map(SubscribeReasonCode::Success).collect();
-            rewritten_reads_alike(&Packet::SubAck(SubAck::new(*packet_id, codes)));
+            let granted = granted(asked);
+            let requested = subscribe.filters.iter().map(|filter| filter.qos);
+            assert_eq!(granted.len(), asked.len(), "SUBACK has one code a filter");
+            assert!(granted.iter().zip(requested).all(|(granted, requested)| matches!(
+                granted,
+                SubscribeReasonCode::Success(granted) if *granted <= requested && *granted <= QoS::AtLeastOnce
+            )));
+            rewritten_reads_alike(&Packet::SubAck(SubAck::new(*packet_id, granted)));
         }
-        (Command::Unsubscribe { packet_id, filters }, Packet::Unsubscribe(unsubscribe)) => {
+        (Command::Request(Request::Unsubscribe { packet_id, filters }), Packet::Unsubscribe(unsubscribe)) => {
             let known = |text: &String| unsubscribe.topics.contains(text);
-            assert!(
-                filters
-                    .iter()
-                    .map(|filter| filter.text(DEVICE))
-                    .all(|text| known(&text))
-            );
+            assert!(filters.iter().map(|filter| filter.text(&id)).all(|text| known(&text)));
             rewritten_reads_alike(&Packet::UnsubAck(UnsubAck::new(*packet_id)));
         }
+        (Command::Telemetry { message, acknowledge }, Packet::Publish(publish)) => {
+            assert_eq!(message.body, publish.payload);
+            assert!(message.body.len() + message.properties.size() <= MAX_MESSAGE);
+            settles(*acknowledge, packet);
+        }
         (
-            Command::Telemetry { body, acknowledge, .. }
-            | Command::MethodResponse { body, acknowledge, .. }
-            | Command::ReportedPatch { body, acknowledge, .. },
+            Command::MethodResponse { body, acknowledge, .. }
+            | Command::Request(Request::ReportedPatch { body, acknowledge, .. }),
             Packet::Publish(publish),
         ) => {
             assert_eq!(**body, publish.payload);
-            assert!(body.len() <= MAX_PAYLOAD);
+            assert!(body.len() <= MAX_MESSAGE);
             settles(*acknowledge, packet);
         }
-        (Command::TwinGet { acknowledge, .. }, Packet::Publish(_)) => settles(*acknowledge, packet),
+        (Command::Request(Request::TwinGet { acknowledge, .. }), Packet::Publish(_)) => settles(*acknowledge, packet),
         (Command::Ping, Packet::PingReq)
         | (Command::Acknowledged, Packet::PubAck(_))
         | (Command::Disconnect, Packet::Disconnect) => {}
@@ -137,11 +145,18 @@ fn means_what_it_says(packet: &Packet) {
     let asked = match (&command, packet) {
         (Command::Telemetry { .. }, Packet::Publish(publish)) => {
             let meaning = FromDevice::parse(&publish.topic);
-            assert!(matches!(meaning, Some(FromDevice::Telemetry { device_id: DEVICE, .. })));
+            assert!(matches!(
+                meaning,
+                Some(FromDevice::Telemetry {
+                    device_id: DEVICE,
+                    module_id: "",
+                    ..
+                })
+            ));
             None
         }
-        (Command::TwinGet { request_id, .. }, _) => Some(*request_id),
-        (Command::ReportedPatch { request_id, .. }, _) => *request_id,
+        (Command::Request(Request::TwinGet { request_id, .. }), _) => Some(*request_id),
+        (Command::Request(Request::ReportedPatch { request_id, .. }), _) => *request_id,
         _ => None,
     };
     if let Some(request_id) = asked {

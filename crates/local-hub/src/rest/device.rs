@@ -5,8 +5,11 @@ use hub_protocol::HubError;
 use super::{Answer, Call, not_here_yet};
 use crate::hub::Hub;
 
-pub(super) async fn admit(_hub: &Hub, _call: &Call) -> Result<(), HubError> {
-    Err(not_here_yet())
+/// By its token, or by the certificate it showed at the TLS handshake.
+pub(super) async fn admit(hub: &Hub, call: &Call) -> Result<(), HubError> {
+    let token = call.header("Authorization");
+    hub.admit(&call.client_id()?, token, &call.certificates).await?;
+    Ok(())
 }
 
 pub(super) async fn send_telemetry(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {

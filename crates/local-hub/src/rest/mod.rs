@@ -13,45 +13,62 @@ mod registry;
 mod routes;
 mod twins;
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hub_protocol::{ClientId, ErrorCode, HubError};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    device_certificates::PeerCertificates,
     hub::{Hub, now},
+    mqtt::websocket,
+    serve::TlsSocket,
     store::IfMatch,
 };
 
 /// A hundred devices of a bulk request with full twins, and room.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-pub(crate) async fn serve(hub: Hub, stream: TlsStream<TcpStream>, stop: CancellationToken) {
-    let service = service_fn(|request| answer(&hub, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(30))
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+/// Serves a connection to its end. `certificates` are what the client showed at the handshake.
+pub(crate) async fn serve(hub: Hub, stream: Box<TlsSocket>, certificates: PeerCertificates, stop: CancellationToken) {
+    let upgrade = Arc::new(OnceLock::new());
+    let service = {
+        let (hub, certificates, upgrade) = (hub.clone(), certificates.clone(), upgrade.clone());
+        service_fn(move |request| answer(hub.clone(), request, certificates.clone(), upgrade.clone()))
+    };
+    let mut connection = Box::pin(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(30))
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades(),
+    );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
             // Lets the request under way finish, unless it would hold the hub up.
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(Duration::from_secs(2), connection).await.unwrap_or(Ok(()))
+            tokio::time::timeout(Duration::from_secs(2), connection.as_mut()).await.unwrap_or(Ok(()))
         }
     };
+    // With it goes the service, and what HTTP needed of memory.
+    drop(connection);
     if let Err(error) = ended {
         tracing::debug!("a service connection ended: {error}");
+    }
+    if let Some(upgrade) = Arc::into_inner(upgrade).and_then(OnceLock::into_inner) {
+        websocket::serve(hub, upgrade, certificates, stop).await;
     }
 }
 
@@ -63,6 +80,8 @@ pub(crate) struct Call {
     pub query: Vec<(String, String)>,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// What the client showed at the TLS handshake; a device may authenticate with it.
+    pub certificates: PeerCertificates,
 }
 
 impl Call {
@@ -188,15 +207,35 @@ pub(crate) fn tracking_id() -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
-async fn answer(hub: &Hub, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let call = match read(request).await {
+/// An upgrade is noted in `upgrade`; the connection is then a WebSocket's.
+async fn answer(
+    hub: Hub,
+    mut request: Request<Incoming>,
+    certificates: PeerCertificates,
+    upgrade: Arc<OnceLock<OnUpgrade>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    if websocket::is_meant(&segments(request.uri().path())) {
+        let response = match websocket::accept(&request) {
+            Ok(response) => {
+                // One connection is upgraded once: hyper reads no further request after it.
+                let _ = upgrade.set(hyper::upgrade::on(&mut request));
+                response
+            }
+            Err(why) => {
+                let error = HubError::new(ErrorCode::GenericBadRequest, why);
+                Answer::error(&error, false).into_response()
+            }
+        };
+        return Ok(response);
+    }
+    let call = match read(request, certificates).await {
         Ok(call) => call,
         Err(error) => return Ok(Answer::error(&error, false).into_response()),
     };
-    Ok(routes::route(hub, &call).await.into_response())
+    Ok(routes::route(&hub, &call).await.into_response())
 }
 
-async fn read(request: Request<Incoming>) -> Result<Call, HubError> {
+async fn read(request: Request<Incoming>, certificates: PeerCertificates) -> Result<Call, HubError> {
     let (parts, body) = request.into_parts();
     let too_large = |error| HubError::new(ErrorCode::MessageTooLarge, format!("The body cannot be read: {error}"));
     let body = Limited::new(body, MAX_BODY)
@@ -210,6 +249,7 @@ async fn read(request: Request<Incoming>) -> Result<Call, HubError> {
         query: query_pairs(parts.uri.query().unwrap_or_default()),
         headers: parts.headers,
         body,
+        certificates,
     })
 }
 

@@ -145,6 +145,8 @@ pub(crate) fn connected(connection: &Connection) -> Result<u64, StoreError> {
 pub(crate) struct Credentials {
     pub id: ClientId,
     pub authentication: Authentication,
+    /// Of a module: what its device authenticates with.
+    pub parent: Option<Authentication>,
     /// A module's is its device's.
     pub status: Status,
     pub generation_id: String,
@@ -153,7 +155,7 @@ pub(crate) struct Credentials {
 /// `None` when there is no such identity.
 pub(crate) fn credentials(connection: &Connection, id: &ClientId) -> Result<Option<Credentials>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT own.authentication, own.generation_id, device.status
+        "SELECT own.authentication, own.generation_id, device.status, device.authentication
          FROM identities AS own JOIN identities AS device ON device.device_id = own.device_id AND device.module_id = ''
          WHERE own.device_id = ?1 AND own.module_id = ?2",
     )?;
@@ -161,6 +163,11 @@ pub(crate) fn credentials(connection: &Connection, id: &ClientId) -> Result<Opti
         Ok(Credentials {
             id: id.clone(),
             authentication: serde_json::from_str(row.get_ref(0)?.as_str()?).unwrap_or_default(),
+            parent: if id.is_module() {
+                serde_json::from_str(row.get_ref(3)?.as_str()?).ok()
+            } else {
+                None
+            },
             status: status(row.get_ref(2)?.as_str()?),
             generation_id: row.get(1)?,
         })

@@ -1,17 +1,21 @@
 //! Sessions that outlive a connection: with CleanSession 0 the subscriptions stay, because
 //! Microsoft's Python client never subscribes again after a reconnect.
 
-use hub_protocol::{ClientId, HubError, Timestamp, topic::Filter};
+use hub_protocol::{
+    ClientId, ErrorCode, HubError, Timestamp,
+    identity::Status,
+    topic::{Filter, Subscription},
+};
 use rusqlite::{OptionalExtension, params};
 
-use super::Transaction;
+use super::{Transaction, devices::status_text};
 use crate::{error::StoreError, events::HubEvent};
 
 /// What a CONNECT found.
 #[derive(Debug, Default)]
 pub(crate) struct StoredSession {
     pub present: bool,
-    pub filters: Vec<Filter>,
+    pub subscriptions: Vec<Subscription>,
 }
 
 fn name(filter: Filter) -> &'static str {
@@ -20,6 +24,8 @@ fn name(filter: Filter) -> &'static str {
         Filter::TwinResponses => "twinResponses",
         Filter::DesiredPatches => "desiredPatches",
         Filter::CloudToDevice => "cloudToDevice",
+        Filter::Inputs => "inputs",
+        Filter::Module => "module",
     }
 }
 
@@ -29,6 +35,8 @@ fn by_name(text: &str) -> Option<Filter> {
         Filter::TwinResponses,
         Filter::DesiredPatches,
         Filter::CloudToDevice,
+        Filter::Inputs,
+        Filter::Module,
     ]
     .into_iter()
     .find(|filter| name(*filter) == text)
@@ -45,7 +53,19 @@ impl Transaction<'_> {
         found.ok_or_else(|| HubError::client_not_found(id).into())
     }
 
-    /// Marks the identity connected and finds its session, or drops it for CleanSession 1.
+    fn must_be_enabled(&self, id: &ClientId) -> Result<(), StoreError> {
+        let mut statement = self
+            .sql
+            .prepare_cached("SELECT status FROM identities WHERE device_id = ?1 AND module_id = ''")?;
+        let status: String = statement.query_row([id.device_str()], |row| row.get(0))?;
+        if status == status_text(Status::Enabled) {
+            return Ok(());
+        }
+        Err(HubError::new(ErrorCode::IotHubUnauthorizedAccess, "The device is disabled.").into())
+    }
+
+    /// Marks the identity connected and finds its session, or drops it for CleanSession 1. Fails
+    /// when its device was disabled since its credentials were read.
     pub(crate) fn connect(
         &mut self,
         id: &ClientId,
@@ -54,6 +74,7 @@ impl Transaction<'_> {
         now: Timestamp,
     ) -> Result<StoredSession, StoreError> {
         let identity = self.identity(id)?;
+        self.must_be_enabled(id)?;
         self.sql
             .prepare_cached(
                 "UPDATE identities SET connection_state = 'Connected', connection_updated = ?2, last_activity = ?2,
@@ -83,13 +104,20 @@ impl Transaction<'_> {
         }
         let mut statement = self
             .sql
-            .prepare_cached("SELECT filter FROM subscriptions WHERE identity = ?1")?;
-        let rows = statement.query_map([identity], |row| row.get::<_, String>(0))?;
-        let mut filters = Vec::new();
+            .prepare_cached("SELECT filter, qos FROM subscriptions WHERE identity = ?1")?;
+        let rows = statement.query_map([identity], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u8>(1)?)))?;
+        let mut subscriptions = Vec::new();
         for row in rows {
-            filters.extend(by_name(&row?));
+            let (filter, qos) = row?;
+            subscriptions.extend(by_name(&filter).map(|filter| Subscription {
+                filter,
+                at_least_once: qos > 0,
+            }));
         }
-        Ok(StoredSession { present: true, filters })
+        Ok(StoredSession {
+            present: true,
+            subscriptions,
+        })
     }
 
     pub(crate) fn disconnect(&mut self, id: &ClientId, now: Timestamp) -> Result<(), StoreError> {
@@ -110,12 +138,17 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    pub(crate) fn subscribe(&mut self, id: &ClientId, filters: &[Filter]) -> Result<(), StoreError> {
+    /// A filter that is known gets the new QoS.
+    pub(crate) fn subscribe(&mut self, id: &ClientId, subscriptions: &[Subscription]) -> Result<(), StoreError> {
         let identity = self.identity(id)?;
-        for filter in filters {
+        for subscription in subscriptions {
             self.sql
-                .prepare_cached("INSERT OR REPLACE INTO subscriptions (identity, filter, qos) VALUES (?1, ?2, 0)")?
-                .execute(params![identity, name(*filter)])?;
+                .prepare_cached("INSERT OR REPLACE INTO subscriptions (identity, filter, qos) VALUES (?1, ?2, ?3)")?
+                .execute(params![
+                    identity,
+                    name(subscription.filter),
+                    u8::from(subscription.at_least_once)
+                ])?;
         }
         Ok(())
     }
