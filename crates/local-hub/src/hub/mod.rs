@@ -37,7 +37,7 @@ use crate::{
     error::{StartError, StoreError},
     events::{EVENT_BUFFER, HubEvent, TwinSection},
     fixture::FixtureError,
-    limits::{Limiter, Operation},
+    limits::{Limiter, Operation, meters},
     log::{EventLog, fact},
     sessions::{Outgoing, Sessions},
     store::{Policies, Store},
@@ -138,11 +138,19 @@ impl Hub {
     }
 
     /// Waits for a place in the rate of `operation`, where there are rates.
-    pub(crate) async fn admit(&self, operation: Operation, cost: u32) -> Result<(), HubError> {
+    pub(crate) async fn throttle(&self, operation: Operation, cost: u32) -> Result<(), HubError> {
         match &self.0.limiter {
             None => Ok(()),
             Some(limiter) => limiter.admit(operation, cost).await,
         }
+    }
+
+    /// A message of so many bytes from a device: waits for its place in the rate and counts it
+    /// against the day's quota.
+    pub(crate) async fn meter(&self, bytes: usize) -> Result<(), HubError> {
+        let Some(limiter) = self.limiter() else { return Ok(()) };
+        limiter.admit(Operation::Telemetry, meters(bytes)).await?;
+        limiter.count_messages(meters(bytes), now())
     }
 
     pub(crate) fn limiter(&self) -> Option<&Limiter> {

@@ -144,6 +144,10 @@ impl Connection {
     async fn handle(&mut self, wire: &mut Wire, packet: Packet) -> Result<(), End> {
         match interpret(&packet, &self.sender.id)? {
             Command::Telemetry { message, acknowledge } => {
+                if self.hub.limiter().is_some() {
+                    let metered = self.hub.meter(message.body.len() + message.properties.size());
+                    Box::pin(metered).await.map_err(End::Hub)?;
+                }
                 self.hub.telemetry(&self.sender, message.properties, message.body);
                 acknowledged(wire, acknowledge)
             }

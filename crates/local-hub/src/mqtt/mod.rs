@@ -30,6 +30,7 @@ use crate::{
     auth::claimed_client,
     device_certificates::PeerCertificates,
     hub::{Hub, now},
+    limits::Operation,
     log::Sender,
     sessions::{OUTBOX, Session},
 };
@@ -104,7 +105,10 @@ async fn open(
         Ok(connection) => Ok(connection),
         // 5 for what somebody must mend, 3 for "try later": clients stop or retry by it.
         Err(error) => {
-            let later = matches!(error.code, ErrorCode::ServiceUnavailable | ErrorCode::ServerError);
+            let later = matches!(
+                error.code,
+                ErrorCode::ServiceUnavailable | ErrorCode::ServerError | ErrorCode::ThrottlingBacklogTimeout
+            );
             let code = if later {
                 ConnectReturnCode::ServiceUnavailable
             } else {
@@ -145,6 +149,7 @@ async fn admit(
     let login = connect.login.as_ref();
     let login = login.ok_or_else(|| refused("The device did not say who it is."))?;
     let (id, model_id) = claimed_client(&connect.client_id, &login.username, hub.names())?;
+    hub.throttle(Operation::Connect, 1).await?;
     let (credentials, admission) = hub.admit(&id, Some(&login.password), certificates).await?;
     let will = connect.last_will.as_ref().map(|will| Message::of_will(will, &id));
     let will = will

@@ -300,7 +300,7 @@ pub(super) async fn route(hub: &Hub, call: &Call) -> Answer {
     let answer = async {
         admit(hub, call, endpoint.access()).await?;
         if let Some(operation) = endpoint.operation() {
-            hub.admit(operation, 1).await?;
+            hub.throttle(operation, 1).await?;
         }
         endpoint.answer(hub, call).await
     };
