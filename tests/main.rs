@@ -9,6 +9,7 @@
 mod architecture;
 mod auth;
 mod bad_input;
+mod cloud_to_device;
 mod command_line;
 mod crash;
 mod exit_codes;

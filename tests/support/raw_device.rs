@@ -11,7 +11,7 @@ use rumqttc::{
     QoS,
     mqttbytes::{
         self,
-        v4::{Connect, ConnectReturnCode, Packet, Publish, Subscribe, SubscribeFilter},
+        v4::{Connect, ConnectReturnCode, Packet, PubAck, Publish, Subscribe, SubscribeFilter},
     },
 };
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -140,12 +140,36 @@ impl RawDevice {
         }
     }
 
+    /// The next PUBLISH as it stands on the wire.
+    pub(crate) async fn publication(&mut self) -> Publish {
+        loop {
+            match self.receive().await {
+                Some(Packet::Publish(publish)) => return publish,
+                Some(Packet::PubAck(_) | Packet::PingResp) => {}
+                other => panic!("a message was expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// Nothing more comes: everything the hub sent before its answer to a ping is read.
+    pub(crate) async fn nothing_more(&mut self) {
+        self.send(&Packet::PingReq).await;
+        let packet = self.receive().await;
+        assert!(matches!(packet, Some(Packet::PingResp)), "unexpected: {packet:?}");
+    }
+
+    pub(crate) async fn acknowledge(&mut self, publish: &Publish) {
+        self.send(&Packet::PubAck(PubAck::new(publish.pkid))).await;
+    }
+
     /// Subscribes to all of them in one packet; the answer must grant each.
     pub(crate) async fn subscribe(&mut self, filters: &[&str]) {
+        self.subscribe_at(QoS::AtMostOnce, filters).await;
+    }
+
+    pub(crate) async fn subscribe_at(&mut self, qos: QoS, filters: &[&str]) {
         self.next_id += 1;
-        let filters = filters
-            .iter()
-            .map(|path| SubscribeFilter::new((*path).into(), QoS::AtMostOnce));
+        let filters = filters.iter().map(|path| SubscribeFilter::new((*path).into(), qos));
         let mut packet = Subscribe::new_many(filters);
         packet.pkid = self.next_id;
         let count = packet.filters.len();

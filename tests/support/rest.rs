@@ -35,14 +35,28 @@ impl World {
 
     /// As policy `iothubowner`.
     pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        let token = token(&self.hub.service_connection_string(), unix_now() + 600);
+        self.call_as(&token, method, path, headers, body).await
+    }
+
+    /// With this token; `path` may have a query.
+    pub(crate) async fn call_as(
+        &self,
+        token: &Secret,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
         let owner = self.hub.service_connection_string();
+        let separator = if path.contains('?') { '&' } else { '?' };
         let mut request = self
             .http()
             .request(
                 method,
-                format!("https://{}{path}?api-version=2021-04-12", owner.host_name),
+                format!("https://{}{path}{separator}api-version=2021-04-12", owner.host_name),
             )
-            .header("Authorization", token(&owner, unix_now() + 600).expose())
+            .header("Authorization", token.expose())
             .body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);

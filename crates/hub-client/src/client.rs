@@ -100,6 +100,11 @@ impl Call {
         Ok(self)
     }
 
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body);
+        self
+    }
+
     pub(crate) fn repeatable(mut self, repeatable: Repeatable) -> Self {
         self.repeatable = repeatable;
         self

@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod etag;
 mod fault;
+mod messages;
 mod methods;
 mod query;
 mod resolver;

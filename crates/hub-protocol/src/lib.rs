@@ -7,6 +7,7 @@
 
 pub mod connection_string;
 pub mod error;
+pub mod feedback;
 pub mod identity;
 pub mod merge;
 pub mod message;

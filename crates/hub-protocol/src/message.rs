@@ -59,6 +59,9 @@ pub enum SystemProperty {
     SenderModuleId,
 }
 
+/// What comes before the name of an application's property in HTTPS headers.
+const APPLICATION_HEADER: &str = "iothub-app-";
+
 use SystemProperty as P;
 
 /// In a topic's bag, in the headers of HTTPS, on the message as the back end sees it. In a bag
@@ -184,6 +187,39 @@ impl Properties {
         items.join("&")
     }
 
+    /// Of the headers of an HTTPS request, or of a message in a batch: `iothub-app-{name}` is the
+    /// application's, the names of [`SystemProperty`] the system's; every other header is no
+    /// property. The last of a repeated one wins (device.md 7.3).
+    pub fn from_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut properties = Self::default();
+        for (name, value) in headers {
+            let prefix = name.get(..APPLICATION_HEADER.len()).unwrap_or_default();
+            if prefix.eq_ignore_ascii_case(APPLICATION_HEADER) {
+                let name = &name[APPLICATION_HEADER.len()..];
+                properties.application.retain(|(seen, _)| seen != name);
+                properties.application.push((name.to_owned(), Some(value.to_owned())));
+            } else if let Some(name) = SystemProperty::of_header(name) {
+                properties.system.insert(name, value.to_owned());
+            }
+        }
+        properties
+    }
+
+    /// As headers of HTTPS; a bare key becomes an empty value.
+    pub fn to_headers(&self) -> Vec<(String, &str)> {
+        let system = self.system.iter();
+        let application = self.application.iter();
+        system
+            .map(|(name, value)| (name.header_name().to_owned(), value.as_str()))
+            .chain(application.map(|(key, value)| {
+                (
+                    format!("{APPLICATION_HEADER}{key}"),
+                    value.as_deref().unwrap_or_default(),
+                )
+            }))
+            .collect()
+    }
+
     pub fn get(&self, name: SystemProperty) -> Option<&str> {
         self.system.get(&name).map(String::as_str)
     }
@@ -247,6 +283,24 @@ mod tests {
         );
         let bag = "%24.mid=m%2F1&%24.ct=application%2Fjson&iothub-ack=full&a=1&%24.odd=x";
         assert_eq!(properties.to_bag(), bag);
+    }
+
+    #[test]
+    fn headers_carry_what_a_bag_carries_in_any_letter_case() {
+        let properties = Properties::from_headers([
+            ("IoTHub-MessageId", "m"),
+            ("host", "localhost"),
+            ("iothub-ack", "full"),
+            ("IoTHub-App-Key", "old"),
+            ("iothub-app-Key", "new"),
+            ("é", "x"),
+        ]);
+        assert_eq!(properties.get(SystemProperty::MessageId), Some("m"));
+        assert_eq!(properties.get(SystemProperty::Ack), Some("full"));
+        assert_eq!(properties.application, [("Key".into(), Some("new".into()))]);
+        let headers = properties.to_headers();
+        let again = Properties::from_headers(headers.iter().map(|(name, value)| (name.as_str(), *value)));
+        assert_eq!(again, properties);
     }
 
     proptest! {

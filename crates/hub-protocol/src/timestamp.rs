@@ -1,6 +1,6 @@
 //! Times as IoT Hub writes them: ISO 8601, UTC, seven fraction digits.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use time::{
@@ -33,6 +33,23 @@ impl Timestamp {
     /// Seconds since 1970; negative before.
     pub fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()
+    }
+
+    /// `wait` from then; the end of the calendar at most.
+    pub fn after(self, wait: Duration) -> Self {
+        let wait = time::Duration::try_from(wait).unwrap_or(time::Duration::MAX);
+        Self(self.0.saturating_add(wait))
+    }
+
+    /// `time` before then; the start of the calendar at least.
+    pub fn before(self, time: Duration) -> Self {
+        let time = time::Duration::try_from(time).unwrap_or(time::Duration::MAX);
+        Self(self.0.saturating_sub(time))
+    }
+
+    /// How long from `earlier` until then; nothing if it is past.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::try_from(self.0 - earlier.0).unwrap_or_default()
     }
 
     /// From nanoseconds since 1970; `NEVER` when out of the calendar.

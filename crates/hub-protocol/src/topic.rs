@@ -227,6 +227,10 @@ pub fn reported_patch(request_id: &str) -> String {
     format!("$iothub/twin/PATCH/properties/reported/?$rid={request_id}")
 }
 
+pub fn cloud_to_device(device_id: &str, bag: &str) -> String {
+    format!("devices/{device_id}/messages/devicebound/{bag}")
+}
+
 /// `$rid` comes first: the C client looks for it right behind the question mark.
 pub fn twin_response(status: u16, request_id: &str, version: Option<u64>) -> String {
     let mut topic = format!("$iothub/twin/res/{status}/?$rid={request_id}");

@@ -33,6 +33,10 @@ pub struct LocalHubConfig {
     /// PEM files of authorities that vouch for devices, besides every `*.pem` in the folder
     /// `device-ca` of the data folder. Read at the start.
     pub device_authorities: Vec<PathBuf>,
+    /// How long a message to a device, or a batch of feedback, is its receiver's alone before
+    /// it is delivered again: 60 seconds in the cloud, at most 300. Shorter where somebody waits
+    /// for the second delivery, as in tests.
+    pub message_lock: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +60,7 @@ impl LocalHubConfig {
             limits: None,
             fixture: None,
             device_authorities: Vec::new(),
+            message_lock: Duration::from_secs(60),
         }
     }
 

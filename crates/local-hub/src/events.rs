@@ -24,6 +24,8 @@ pub enum HubEvent {
         /// A PUT: the section was written as a whole.
         replaced: bool,
     },
+    /// A message waits for its device: a new one, or one that was delivered and not settled.
+    MessageQueued { id: ClientId, expires: Timestamp },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -106,6 +106,7 @@ impl Serving {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
+        serving.tasks.spawn(hub.clone().keep_message_time(serving.stop.clone()));
         for listener in listeners.mqtt.into_iter().chain(listeners.https) {
             serving.listen(hub.clone(), listener, tls.clone());
         }

@@ -33,6 +33,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct Session {
     outbox: mpsc::Sender<Outgoing>,
     subscribed: Mutex<Vec<Subscription>>,
+    /// Messages may wait for the device.
+    pub(crate) messages: Notify,
     /// Cancelled to close the socket: takeover, disabled, deleted, too slow, or the hub's end.
     pub(crate) close: CancellationToken,
 }
@@ -42,6 +44,7 @@ impl Session {
         Arc::new(Self {
             outbox,
             subscribed: Mutex::default(),
+            messages: Notify::new(),
             close,
         })
     }

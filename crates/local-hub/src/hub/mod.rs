@@ -55,6 +55,8 @@ struct Inner {
     host_name: String,
     token_skew: Duration,
     sessions: Arc<Sessions>,
+    message_lock: Duration,
+    message_deadline: Arc<messages::Deadline>,
     events: broadcast::Sender<HubEvent>,
     log: EventLog,
     /// `None` for a hub without limits, the usual case.
@@ -79,13 +81,20 @@ impl Hub {
         let sessions = Arc::new(Sessions::default());
         let events = broadcast::Sender::new(EVENT_BUFFER);
         let log = EventLog::open(&config.data_dir.join("events.db"), config.retention).map_err(failed)?;
+        let message_deadline = Arc::new(messages::Deadline::default());
         let (tell_sessions, tell_events, tell_log) = (sessions.clone(), events.clone(), log.clone());
+        let tell_deadline = message_deadline.clone();
         let hub_name = config.host_name.split('.').next().unwrap_or_default().to_owned();
         let told = AtomicU64::new(0);
         let store = Store::open(&path, move |event| {
             tell_device(&tell_sessions, &event);
+            if let HubEvent::MessageQueued { expires, .. } = &event {
+                tell_deadline.by(*expires);
+            }
             let now = now();
-            tell_log.append(fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now), now);
+            if let Some(fact) = fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now) {
+                tell_log.append(fact, now);
+            }
             // Nobody watching is fine.
             let _ = tell_events.send(event);
         })
@@ -107,6 +116,8 @@ impl Hub {
             host_name: config.host_name.clone(),
             token_skew: config.token_skew,
             sessions,
+            message_lock: config.message_lock,
+            message_deadline,
             events,
             log,
             limiter: config.limits.map(Limiter::new),
@@ -219,6 +230,11 @@ fn tell_device(sessions: &Sessions, event: &HubEvent) {
                 topic: topic::desired_patch(version),
                 payload,
             });
+        }
+        HubEvent::MessageQueued { id, .. } => {
+            if let Some(session) = sessions.get(id) {
+                session.messages.notify_one();
+            }
         }
         HubEvent::IdentityDeleted { id } => sessions.close(id),
         HubEvent::IdentityChanged { twin, .. } if twin.status == Status::Disabled => sessions.close(&twin.client_id()),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     End,
+    deliveries::Deliveries,
     packet::{self, Command, Message, Request, interpret},
     wire::Wire,
 };
@@ -34,6 +35,7 @@ pub(super) struct Connection {
     pub sender: Arc<Sender>,
     pub session: Arc<Session>,
     pub inbox: mpsc::Receiver<Outgoing>,
+    pub deliveries: Deliveries,
     pub keeps_session: bool,
     /// When its token ends; never for a certificate.
     pub expires: Option<Instant>,
@@ -105,6 +107,8 @@ impl Connection {
                     filled
                 }
                 Some(message) = self.inbox.recv() => publish(wire, message),
+                // Boxed, as requests are.
+                () = self.session.messages.notified() => Box::pin(self.deliver(wire)).await,
                 () = alarm.as_mut() => self.rung(alarm.as_mut(), heard),
             };
             if let Err(end) = step {
@@ -131,7 +135,7 @@ impl Connection {
     }
 
     /// A device that does not take what it is sent is as good as silent.
-    async fn flush(&self, wire: &mut Wire) -> Result<(), End> {
+    pub(super) async fn flush(&self, wire: &mut Wire) -> Result<(), End> {
         tokio::select! {
             flushed = timeout(self.silence, wire.flush()) => match flushed {
                 Ok(flushed) => Ok(flushed?),
@@ -161,7 +165,7 @@ impl Connection {
                 acknowledged(wire, acknowledge)
             }
             Command::Ping => wire.queue(&Packet::PingResp),
-            Command::Acknowledged => Ok(()),
+            Command::Acknowledged { packet_id } => Box::pin(self.settle(packet_id)).await,
             Command::Disconnect => Err(End::Disconnected),
             // Boxed: a rare, large future would otherwise sit in every idle connection.
             Command::Request(request) => Box::pin(self.answer(wire, request)).await,
@@ -205,6 +209,7 @@ impl Connection {
                 wire.queue(&Packet::SubAck(SubAck::new(packet_id, packet::granted(&asked))))?;
                 // The SUBACK is on its way before anything that matches can be.
                 self.session.subscribe(&asked);
+                self.session.messages.notify_one();
                 self.hub.sessions().subscriptions_changed();
                 Ok(())
             }

@@ -138,7 +138,7 @@ fn means_what_it_says(packet: &Packet) {
         }
         (Command::Request(Request::TwinGet { acknowledge, .. }), Packet::Publish(_)) => settles(*acknowledge, packet),
         (Command::Ping, Packet::PingReq)
-        | (Command::Acknowledged, Packet::PubAck(_))
+        | (Command::Acknowledged { .. }, Packet::PubAck(_))
         | (Command::Disconnect, Packet::Disconnect) => {}
         (command, packet) => panic!("{packet:?} became {command:?}"),
     }

@@ -5,6 +5,7 @@
 //! way there: everything up to the CONNACK.
 
 mod connection;
+mod deliveries;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
 mod packet;
@@ -14,6 +15,7 @@ mod wire;
 use std::{io, sync::Arc, time::Duration};
 
 use connection::Connection;
+use deliveries::Deliveries;
 use hub_protocol::{ErrorCode, HubError};
 use packet::{Message, Violation};
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode, Packet};
@@ -168,6 +170,8 @@ async fn admit(
         }
     };
     session.subscribe(&stored.subscriptions);
+    // Messages may have waited for the device; it need not subscribe again.
+    session.messages.notify_one();
     hub.sessions().subscriptions_changed();
     let now = u64::try_from(now().unix_seconds()).unwrap_or_default();
     let lives = admission
@@ -183,6 +187,7 @@ async fn admit(
         }),
         session,
         inbox,
+        deliveries: Deliveries::default(),
         keeps_session: !connect.clean_session,
         expires: lives.map(|lives| Instant::now() + lives),
         silence: silence(connect.keep_alive),

@@ -33,8 +33,10 @@ pub(super) enum Command<'a> {
         acknowledge: Option<u16>,
     },
     Ping,
-    /// A PUBACK; everything the hub sends is QoS 0, so there is nothing to settle.
-    Acknowledged,
+    /// A PUBACK.
+    Acknowledged {
+        packet_id: u16,
+    },
     Disconnect,
     /// What takes the hub's storage, and so a while.
     Request(Request<'a>),
@@ -117,7 +119,9 @@ pub(super) fn interpret<'a>(packet: &'a Packet, id: &ClientId) -> Result<Command
             }))
         }
         Packet::PingReq => Ok(Command::Ping),
-        Packet::PubAck(_) => Ok(Command::Acknowledged),
+        Packet::PubAck(acknowledged) => Ok(Command::Acknowledged {
+            packet_id: acknowledged.pkid,
+        }),
         Packet::Disconnect => Ok(Command::Disconnect),
         Packet::Connect(_) => Err(Violation::SecondConnect),
         Packet::PubRec(_) | Packet::PubRel(_) | Packet::PubComp(_) => Err(Violation::QosTwo),
@@ -353,7 +357,10 @@ mod tests {
             meaning(&Packet::Unsubscribe(Unsubscribe::new("nonsense"))),
             Ok(Command::Request(Request::Unsubscribe { filters, .. })) if filters.is_empty()
         ));
-        assert_eq!(meaning(&Packet::PubAck(PubAck::new(1))), Ok(Command::Acknowledged));
+        assert_eq!(
+            meaning(&Packet::PubAck(PubAck::new(1))),
+            Ok(Command::Acknowledged { packet_id: 1 })
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod routes;
 mod twins;
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -127,7 +128,7 @@ impl Call {
 /// What a route answers.
 pub(crate) struct Answer {
     status: StatusCode,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(Cow<'static, str>, String)>,
     body: Bytes,
 }
 
@@ -138,6 +139,16 @@ impl Answer {
             headers: Vec::new(),
             body: serde_json::to_vec(value).unwrap_or_default().into(),
         }
+    }
+
+    /// Bytes that are nobody's business here.
+    pub(crate) fn bytes(body: Bytes) -> Self {
+        let answer = Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body,
+        };
+        answer.header("Content-Type", "application/octet-stream".into())
     }
 
     pub(crate) fn no_content() -> Self {
@@ -156,8 +167,8 @@ impl Answer {
         self.header("ETag", format!("\"{etag}\""))
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
+    pub(crate) fn header(mut self, name: impl Into<Cow<'static, str>>, value: String) -> Self {
+        self.headers.push((name.into(), value));
         self
     }
 
@@ -170,7 +181,7 @@ impl Answer {
         };
         Self {
             status: StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            headers: vec![("iothub-errorcode", error.code.name().to_owned())],
+            headers: vec![("iothub-errorcode".into(), error.code.name().to_owned())],
             body: body.to_string().into(),
         }
     }
@@ -184,11 +195,14 @@ impl Answer {
             header::HeaderValue::from_static("application/json; charset=utf-8"),
         );
         for (name, value) in self.headers {
-            if let Ok(value) = header::HeaderValue::from_str(&value) {
-                headers.insert(
-                    header::HeaderName::from_bytes(name.as_bytes()).unwrap_or(header::WARNING),
-                    value,
-                );
+            let (name, value) = (
+                header::HeaderName::from_bytes(name.as_bytes()),
+                header::HeaderValue::from_bytes(value.as_bytes()),
+            );
+            match (name, value) {
+                (Ok(name), Ok(value)) => drop(headers.insert(name, value)),
+                // A message's property need not fit into a header.
+                (name, _) => tracing::debug!("a header cannot be written: {name:?}"),
             }
         }
         response
@@ -265,7 +279,9 @@ fn segments(path: &str) -> Vec<String> {
 
 fn query_pairs(query: &str) -> Vec<(String, String)> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    // A bare key, as in `&reject`, has the empty value.
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.map(|(key, value)| (decode(key), decode(value))).collect()
 }
 

@@ -97,17 +97,17 @@ const STEPS: &[&str] = &[
     CREATE TABLE messages (
         sequence INTEGER PRIMARY KEY AUTOINCREMENT,
         identity INTEGER NOT NULL REFERENCES identities ON DELETE CASCADE,
-        properties TEXT NOT NULL,
-        body BLOB NOT NULL,
-        ack TEXT NOT NULL,
         enqueued TEXT NOT NULL,
         expires TEXT NOT NULL,
         lock_token TEXT,
         locked_until TEXT,
-        delivery_count INTEGER NOT NULL DEFAULT 0
+        on_connection INTEGER NOT NULL DEFAULT 0,
+        delivery_count INTEGER NOT NULL DEFAULT 0,
+        properties TEXT NOT NULL,
+        body BLOB NOT NULL
     ) STRICT;
     CREATE INDEX messages_of ON messages (identity, sequence);
-    CREATE INDEX messages_expire ON messages (expires);
+    CREATE INDEX messages_due ON messages (coalesce(locked_until, expires));
     CREATE TABLE feedback (
         sequence INTEGER PRIMARY KEY AUTOINCREMENT,
         record TEXT NOT NULL,

@@ -43,7 +43,7 @@ fn by_name(text: &str) -> Option<Filter> {
 }
 
 impl Transaction<'_> {
-    fn identity(&self, id: &ClientId) -> Result<i64, StoreError> {
+    pub(super) fn identity(&self, id: &ClientId) -> Result<i64, StoreError> {
         let mut statement = self
             .sql
             .prepare_cached("SELECT id FROM identities WHERE device_id = ?1 AND module_id = ?2")?;
@@ -86,6 +86,7 @@ impl Transaction<'_> {
             connected: true,
             at: now,
         });
+        self.release(identity, now)?;
         if clean_session {
             for sql in [
                 "DELETE FROM subscriptions WHERE identity = ?1",
