@@ -22,3 +22,4 @@ mod registry;
 mod scale;
 mod support;
 mod twins;
+mod wire;
