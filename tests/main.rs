@@ -24,3 +24,4 @@ mod registry;
 mod scale;
 mod support;
 mod twins;
+mod wire;

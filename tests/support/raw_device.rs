@@ -43,6 +43,14 @@ pub(crate) struct Message {
     pub(crate) body: Value,
 }
 
+/// What anybody says who it is with; `id` is a device's or `device/module`.
+pub(crate) fn login(host_name: &str, id: &str, password: &str) -> Connect {
+    let mut connect = Connect::new(id);
+    connect.keep_alive = 60;
+    connect.set_login(format!("{host_name}/{id}/?api-version=2021-04-12"), password);
+    connect
+}
+
 /// What a device says who it is with.
 pub(crate) fn hello(device: &DeviceConnectionString, keep_session: bool) -> Connect {
     let id = device.device_id.as_str();
@@ -61,14 +69,18 @@ pub(crate) fn token(resource: &str, device: &DeviceConnectionString, expiry: u64
     sas::sign(resource, &device.key, expiry, None)
 }
 
+/// A TLS connection to `localhost`.
+pub(crate) async fn tls_stream(port: u16, tls: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
+    let socket = TcpStream::connect(("localhost", port)).await.unwrap();
+    socket.set_nodelay(true).unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(tls.clone()).connect(name, socket).await.unwrap()
+}
+
 impl RawDevice {
     pub(crate) async fn dial(port: u16, tls: &Arc<ClientConfig>) -> Self {
-        let socket = TcpStream::connect(("localhost", port)).await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(tls.clone()).connect(name, socket).await.unwrap();
         Self {
-            stream,
+            stream: tls_stream(port, tls).await,
             incoming: BytesMut::new(),
             next_id: 0,
         }
@@ -90,9 +102,20 @@ impl RawDevice {
     }
 
     pub(crate) async fn send(&mut self, packet: &Packet) {
+        self.send_all(std::slice::from_ref(packet)).await;
+    }
+
+    /// All in one write.
+    pub(crate) async fn send_all(&mut self, packets: &[Packet]) {
         let mut bytes = BytesMut::new();
-        packet.write(&mut bytes, MAX_PACKET).unwrap();
-        self.stream.write_all(&bytes).await.unwrap();
+        for packet in packets {
+            packet.write(&mut bytes, MAX_PACKET).unwrap();
+        }
+        self.send_bytes(&bytes).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 

@@ -41,7 +41,12 @@ impl World {
     async fn open(config: LocalHubConfig, dir: TempDir) -> Self {
         let hub = LocalHub::start(config).await.unwrap();
         let tls = trust::only(&hub.addresses().ca_file).unwrap();
-        let client = HubClient::with_retries(hub.service_connection_string(), tls.clone(), RetryPolicy::NEVER).unwrap();
+        // Whatever the hub is called, this machine finds it here.
+        let service = ServiceConnectionString {
+            host_name: format!("localhost:{}", hub.addresses().https_port),
+            ..hub.service_connection_string()
+        };
+        let client = HubClient::with_retries(service, tls.clone(), RetryPolicy::NEVER).unwrap();
         Self {
             hub,
             client,

@@ -218,6 +218,8 @@ impl From<local_hub::StartError> for AppError {
             E::DataDir { .. } | E::Database { .. } => Self::new(Code::Storage, sentence(&text))
                 .hint("Check that the disk has room and the folder can be written."),
             E::Certificates(_) => Self::new(Code::Internal, sentence(&text)),
+            E::DeviceAuthority { .. } => Self::new(Code::Storage, sentence(&text))
+                .hint("Put a certificate in PEM form there, or take the file away."),
             E::Fixture(_) => Self::invalid(sentence(&text)),
         }
     }
