@@ -29,7 +29,7 @@ pub(crate) use devices::{
     Credentials, IfMatch, connected, credentials, get as get_device, list as list_devices, statistics,
 };
 pub(crate) use policies::{Policies, Right};
-pub(crate) use query::{Page, Rows, run as run_query};
+pub(crate) use query::{Page, Rows, run as run_query, targets as query_targets};
 pub(crate) use subscriptions::StoredSession;
 pub(crate) use twins::{TwinWrite, get as get_twin};
 
@@ -200,6 +200,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(Duration::from_secs(5))?;
+    query::register(&connection)?;
     migrations::run(&connection)?;
     // Nobody is connected to a hub that has just started.
     connection.execute(
@@ -213,6 +214,7 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    query::register(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
