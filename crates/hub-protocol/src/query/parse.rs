@@ -31,9 +31,12 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
     parse_with(text, Parser::query)
 }
 
-/// A condition over devices: the text after WHERE.
-pub fn parse_condition(text: &str) -> Result<Expression, QueryError> {
-    parse_with(text, Parser::condition)
+/// A condition over devices, the text after WHERE; empty or `*` means every device.
+pub fn parse_condition(text: &str) -> Result<Option<Expression>, QueryError> {
+    if matches!(text.trim(), "" | "*") {
+        return Ok(None);
+    }
+    parse_with(text, Parser::condition).map(Some)
 }
 
 /// The target of a job or a configuration: a condition over devices, or `FROM devices[.modules]

@@ -2,22 +2,25 @@
 
 mod fields;
 mod functions;
+mod indexes;
 mod page;
 mod sql;
 
 use hub_protocol::{
-    ClientId,
-    query::{Aggregate, Expression, Item, ItemValue, MAX_PAGE, Query, Selection, Source, Target},
+    HubError,
+    query::{Aggregate, Expression, Item, ItemValue, MAX_PAGE, Query, Selection, Source},
     twin::Twin,
 };
-use rusqlite::{Connection, Row, Statement, params_from_iter, types::Value as Sql};
+use rusqlite::{Connection, Row, StatementStatus, params_from_iter};
 use serde_json::{Map, Value};
 
 pub(crate) use functions::register;
+use indexes::Index;
+pub(crate) use indexes::Recent;
 use page::Position;
 use sql::{Form, Operand, Translation};
 
-use super::{devices::MESSAGE_COUNT, twins};
+use super::{Store, devices::MESSAGE_COUNT, twins};
 use crate::error::StoreError;
 
 pub(crate) enum Rows {
@@ -30,6 +33,30 @@ pub(crate) struct Page {
     pub rows: Rows,
     /// Opaque; stays true while rows come and go, because it names the last row seen.
     pub continuation: Option<String>,
+    used: Vec<Index>,
+    /// Would have spared this query much work.
+    wanted: Option<Index>,
+}
+
+impl Store {
+    /// Runs `query` on a reader. Indexes that would help later ones are asked of the writer, and
+    /// not waited for; while its queue is full they can wait for the next query.
+    pub(crate) async fn query(
+        &self,
+        query: Query,
+        page_size: Option<usize>,
+        continuation: Option<String>,
+    ) -> Result<Page, HubError> {
+        let page = self
+            .read(move |sql| run(sql, &query, page_size, continuation.as_deref()))
+            .await?;
+        page.used.iter().for_each(|index| self.recent.used(index));
+        if let Some(index) = page.wanted.clone() {
+            let recent = self.recent.clone();
+            self.post(move |transaction| Ok(index.make(transaction.sql, &recent)?));
+        }
+        Ok(page)
+    }
 }
 
 /// One page: `page_size` rows at most, and never more than [`MAX_PAGE`].
@@ -39,53 +66,19 @@ pub(crate) fn run(
     page_size: Option<usize>,
     continuation: Option<&str>,
 ) -> Result<Page, StoreError> {
-    let mut translation = Translation::new(query.source);
-    let scope = scope(&mut translation, query.source, query.condition.as_ref());
-    let mut rest = format!("FROM {scope}");
-    let keys: Vec<String> = if query.is_aggregate() {
-        let groups: Vec<Operand> = query.group_by.iter().map(|path| translation.path(path)).collect();
-        if !groups.is_empty() {
-            let by: Vec<String> = groups.iter().flat_map(Operand::group).collect();
-            rest.push_str(&format!(" GROUP BY {} HAVING 1", by.join(", ")));
-        }
-        let key = (!groups.is_empty()).then(|| format!("hub_group({})", sql::arguments(&groups)));
-        key.into_iter().collect()
-    } else {
-        order(query.source).iter().map(|key| (*key).to_owned()).collect()
-    };
-    let position = Position::read(query, keys.len(), continuation)?;
-    let size = position.size(query, page_size.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE));
-    if !position.after.is_empty() {
-        let after: Vec<String> = position
-            .after
-            .iter()
-            .map(|key| translation.bind(Sql::Text(key.clone())))
-            .collect();
-        rest.push_str(&format!(" AND ({}) > ({})", keys.join(", "), after.join(", ")));
-    }
-    if !keys.is_empty() {
-        rest.push_str(&format!(" ORDER BY {}", keys.join(", ")));
-    }
-    // One row more than the page tells whether another page follows.
-    rest.push_str(&format!(" LIMIT {}", size + 1));
-
-    let mut read = Reading {
-        connection,
-        keys: &keys,
-        rest,
-        size,
-        last: None,
-    };
-    let rows = match &query.selection {
+    let mut plan = Plan::new(connection, query, page_size, continuation)?;
+    let (rows, end) = match &query.selection {
         Selection::All if query.source == Source::Jobs => {
-            Rows::DeviceJobs(read.rows(&translation.values, JOB_COLUMNS, device_job)?)
+            let (jobs, end) = plan.rows(connection, JOB_COLUMNS, device_job)?;
+            (Rows::DeviceJobs(jobs), end)
         }
         Selection::All => {
             let columns = format!("{}, {MESSAGE_COUNT}", twins::COLUMNS);
-            Rows::Twins(read.rows(&translation.values, &columns, twins::from_row)?)
+            let (twins, end) = plan.rows(connection, &columns, twins::from_row)?;
+            (Rows::Twins(twins), end)
         }
         Selection::Items(items) => {
-            let columns: Vec<(Form, String)> = items.iter().map(|item| column(&mut translation, item)).collect();
+            let columns: Vec<(Form, String)> = items.iter().map(|item| plan.column(item)).collect();
             let list: Vec<&str> = columns.iter().map(|(_, sql)| sql.as_str()).collect();
             let raw = |row: &Row<'_>| {
                 let mut object = Map::new();
@@ -96,40 +89,175 @@ pub(crate) fn run(
                 }
                 Ok(Value::Object(object))
             };
-            Rows::Raw(read.rows(&translation.values, &list.join(", "), raw)?)
+            let (rows, end) = plan.rows(connection, &list.join(", "), raw)?;
+            (Rows::Raw(rows), end)
         }
     };
-    let continuation = read.last.and_then(|last| position.token(query, size, last));
-    Ok(Page { rows, continuation })
+    let is_slow = end.steps > indexes::PATIENCE && plan.used.is_empty();
+    Ok(Page {
+        rows,
+        continuation: end.last.and_then(|last| plan.position.token(query, plan.size, last)),
+        used: plan.used,
+        wanted: plan.wanted.filter(|_| is_slow),
+    })
 }
 
-/// Everyone whom a job or a configuration is for, in order.
-pub(crate) fn targets(connection: &Connection, target: &Target) -> Result<Vec<ClientId>, StoreError> {
-    let mut translation = Translation::new(target.source);
-    let scope = scope(&mut translation, target.source, target.condition.as_ref());
-    let text = format!("SELECT device_id, module_id FROM {scope} ORDER BY device_id, module_id");
-    let mut statement = connection.prepare(&text)?;
-    let rows = statement.query_map(params_from_iter(used(&translation.values, &statement)), |row| {
-        let module: String = row.get(1)?;
-        ClientId::new(
-            &row.get::<_, String>(0)?,
-            Some(module.as_str()).filter(|id| !id.is_empty()),
-        )
-        .map_err(|_| rusqlite::Error::InvalidQuery)
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// A statement of which everything but its columns is known.
+struct Plan {
+    translation: Translation,
+    from: String,
+    /// What rows are sorted by.
+    keys: Vec<String>,
+    position: Position,
+    size: usize,
+    used: Vec<Index>,
+    /// The first that would help, where none does.
+    wanted: Option<Index>,
 }
 
-/// The rows of a source that meet a condition.
-fn scope(translation: &mut Translation, source: Source, condition: Option<&Expression>) -> String {
-    let table = match source {
-        Source::Devices => "identities WHERE module_id = ''",
-        Source::Modules => "identities WHERE module_id <> ''",
-        Source::Jobs => "device_jobs WHERE 1",
-    };
-    match condition {
-        Some(condition) => format!("{table} AND {}", translation.operand(condition).truth()),
-        None => table.to_owned(),
+/// How a page ended.
+struct End {
+    /// The keys of its last row, if another page follows.
+    last: Option<Vec<String>>,
+    /// Instructions that SQLite took.
+    steps: i32,
+}
+
+impl Plan {
+    fn new(
+        connection: &Connection,
+        query: &Query,
+        page_size: Option<usize>,
+        continuation: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        let from = match query.source {
+            Source::Devices => "FROM identities WHERE module_id = ''",
+            Source::Modules => "FROM identities WHERE module_id <> ''",
+            Source::Jobs => "FROM device_jobs WHERE 1",
+        };
+        let mut plan = Self {
+            translation: Translation::new(query.source),
+            from: from.to_owned(),
+            keys: Vec::new(),
+            position: Position::default(),
+            size: 0,
+            used: Vec::new(),
+            wanted: None,
+        };
+        if let Some(condition) = &query.condition {
+            plan.filter(connection, condition)?;
+        }
+        plan.sort(query);
+        plan.position = Position::read(query, plan.keys.len(), continuation)?;
+        plan.size = plan
+            .position
+            .size(query, page_size.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE));
+        plan.cut();
+        Ok(plan)
+    }
+
+    fn filter(&mut self, connection: &Connection, condition: &Expression) -> Result<(), StoreError> {
+        if self.translation.source != Source::Jobs {
+            for clue in indexes::clues(&mut self.translation, condition) {
+                if clue.index.exists(connection)? {
+                    self.from.push_str(&format!(" AND {}", clue.sql));
+                    self.used.push(clue.index);
+                } else {
+                    self.wanted.get_or_insert(clue.index);
+                }
+            }
+        }
+        let truth = self.translation.operand(condition).truth();
+        self.from.push_str(&format!(" AND {truth}"));
+        Ok(())
+    }
+
+    fn sort(&mut self, query: &Query) {
+        if !query.is_aggregate() {
+            self.keys = order(query.source).iter().map(|key| (*key).to_owned()).collect();
+        } else if !query.group_by.is_empty() {
+            let groups: Vec<Operand> = query.group_by.iter().map(|path| self.translation.path(path)).collect();
+            let by: Vec<String> = groups.iter().flat_map(Operand::group).collect();
+            self.from.push_str(&format!(" GROUP BY {} HAVING 1", by.join(", ")));
+            self.keys.push(format!("hub_group({})", sql::arguments(&groups)));
+        }
+    }
+
+    /// The rest of the answer only, and one row more than the page: it tells whether another follows.
+    fn cut(&mut self) {
+        let keys = self.keys.join(", ");
+        if !self.position.after.is_empty() {
+            let after: Vec<String> = self
+                .position
+                .after
+                .iter()
+                .map(|key| self.translation.text(key))
+                .collect();
+            self.from.push_str(&format!(" AND ({keys}) > ({})", after.join(", ")));
+        }
+        if !keys.is_empty() {
+            self.from.push_str(&format!(" ORDER BY {keys}"));
+        }
+        self.from.push_str(&format!(" LIMIT {}", self.size + 1));
+    }
+
+    fn text(&self, columns: &str) -> String {
+        let keys: String = self
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(n, key)| format!(", {key} AS key_{n}"))
+            .collect();
+        format!("SELECT {columns}{keys} {}", self.from)
+    }
+
+    fn rows<T>(
+        &self,
+        connection: &Connection,
+        columns: &str,
+        from_row: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<(Vec<T>, End), StoreError> {
+        let mut statement = connection.prepare(&self.text(columns))?;
+        // What can only be undefined is left out of the SQL, its parameters too.
+        let values = self.translation.values.iter().take(statement.parameter_count());
+        let mut found = statement.query(params_from_iter(values))?;
+        let (mut rows, mut last, mut more) = (Vec::new(), Vec::new(), false);
+        while let Some(row) = found.next()? {
+            if rows.len() == self.size {
+                more = self.size > 0;
+                break;
+            }
+            rows.push(from_row(row)?);
+            let keys = (0..self.keys.len()).map(|n| row.get(format!("key_{n}").as_str()));
+            last = keys.collect::<Result<_, _>>()?;
+        }
+        drop(found);
+        let end = End {
+            last: more.then_some(last),
+            steps: statement.get_status(StatementStatus::VmStep),
+        };
+        Ok((rows, end))
+    }
+
+    fn column(&mut self, item: &Item) -> (Form, String) {
+        let (aggregate, path) = match &item.value {
+            ItemValue::Expression(expression) => return self.translation.operand(expression).column(),
+            ItemValue::Aggregate(aggregate, path) => (aggregate, path),
+        };
+        let Some(path) = path else {
+            return (Form::Any, "count(*)".into());
+        };
+        let operand = self.translation.path(path);
+        let (number, string) = (operand.number(), operand.string());
+        let sql = match aggregate {
+            Aggregate::Count => format!("count(nullif({}, 0))", operand.is_defined()),
+            // As floating point, for sums of whole numbers may pass SQLite's.
+            Aggregate::Sum => format!("sum(CAST({number} AS REAL))"),
+            Aggregate::Average => format!("avg(CAST({number} AS REAL))"),
+            Aggregate::Least => format!("coalesce(min({number}), min({string}))"),
+            Aggregate::Greatest => format!("coalesce(max({number}), max({string}))"),
+        };
+        (Form::Any, sql)
     }
 }
 
@@ -140,72 +268,6 @@ fn order(source: Source) -> &'static [&'static str] {
         Source::Modules => &["device_id", "module_id"],
         Source::Jobs => &["job_id", "device_id", "module_id"],
     }
-}
-
-/// A statement of which everything but its columns is known.
-struct Reading<'a> {
-    connection: &'a Connection,
-    keys: &'a [String],
-    rest: String,
-    size: usize,
-    /// The keys of the page's last row, if another page follows.
-    last: Option<Vec<String>>,
-}
-
-impl Reading<'_> {
-    fn rows<T>(
-        &mut self,
-        values: &[Sql],
-        columns: &str,
-        from_row: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let keys: String = self
-            .keys
-            .iter()
-            .enumerate()
-            .map(|(n, key)| format!(", {key} AS key_{n}"))
-            .collect();
-        let mut statement = self
-            .connection
-            .prepare(&format!("SELECT {columns}{keys} {}", self.rest))?;
-        let mut found = statement.query(params_from_iter(used(values, &statement)))?;
-        let (mut rows, mut last) = (Vec::new(), Vec::new());
-        while let Some(row) = found.next()? {
-            if rows.len() == self.size {
-                self.last = Some(last).filter(|_| self.size > 0);
-                break;
-            }
-            rows.push(from_row(row)?);
-            let keys = (0..self.keys.len()).map(|n| row.get(format!("key_{n}").as_str()));
-            last = keys.collect::<Result<_, _>>()?;
-        }
-        Ok(rows)
-    }
-}
-
-/// What stands where it can only be undefined is left out of the SQL, its parameters too.
-fn used<'a>(values: &'a [Sql], statement: &Statement<'_>) -> &'a [Sql] {
-    &values[..statement.parameter_count().min(values.len())]
-}
-
-fn column(translation: &mut Translation, item: &Item) -> (Form, String) {
-    let (aggregate, path) = match &item.value {
-        ItemValue::Expression(expression) => return translation.operand(expression).column(),
-        ItemValue::Aggregate(aggregate, path) => (aggregate, path),
-    };
-    let operand = path.as_ref().map(|path| translation.path(path));
-    let sql = match (aggregate, &operand) {
-        (Aggregate::Count, Some(operand)) => format!("count(nullif({}, 0))", operand.is_defined()),
-        (_, None) => "count(*)".into(),
-        // As floating point, for sums of whole numbers may pass SQLite's.
-        (Aggregate::Sum, Some(operand)) => format!("sum(CAST({} AS REAL))", operand.number()),
-        (Aggregate::Average, Some(operand)) => format!("avg(CAST({} AS REAL))", operand.number()),
-        (Aggregate::Least, Some(operand)) => format!("coalesce(min({}), min({}))", operand.number(), operand.string()),
-        (Aggregate::Greatest, Some(operand)) => {
-            format!("coalesce(max({}), max({}))", operand.number(), operand.string())
-        }
-    };
-    (Form::Any, sql)
 }
 
 const JOB_COLUMNS: &str =

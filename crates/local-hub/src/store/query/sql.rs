@@ -181,6 +181,10 @@ impl Translation {
         format!("?{}", self.values.len())
     }
 
+    pub(super) fn text(&mut self, text: &str) -> String {
+        self.bind(Value::Text(text.to_owned()))
+    }
+
     pub(super) fn operand(&mut self, expression: &Expression) -> Operand {
         match expression {
             Expression::Literal(literal) => self.literal(literal),
@@ -238,7 +242,7 @@ impl Translation {
             Literal::Null => Operand::Null,
             Literal::Bool(value) => Operand::Known(Kind::Bool, i32::from(*value).to_string()),
             Literal::Number(value) => Operand::Known(Kind::Number, self.bind(Value::Real(*value))),
-            Literal::String(text) => Operand::Known(Kind::String, self.bind(Value::Text(text.clone()))),
+            Literal::String(text) => Operand::Known(Kind::String, self.text(text)),
         }
     }
 

@@ -255,7 +255,15 @@ fn expression() -> impl Strategy<Value = String> {
 
 fn query() -> impl Strategy<Value = String> {
     let source = prop::sample::select(vec!["devices", "devices.modules"]);
-    let condition = prop_oneof![1 => Just(String::new()), 4 => expression().prop_map(|text| format!(" WHERE {text}"))];
+    let word = prop::sample::select(vec!["=", "IN", "STARTSWITH"]);
+    let indexed = (prop::sample::select(INDEXED.to_vec()), word, scalar()).prop_map(|(path, word, value)| match word {
+        "=" => format!("{path} = {value}"),
+        "IN" => format!("{path} IN ['a', {value}]"),
+        _ => format!("STARTSWITH({path}, {value})"),
+    });
+    let condition = prop_oneof![1 => Just(String::new()),
+        2 => (indexed, expression()).prop_map(|(first, then)| format!(" WHERE {first} AND ({then} OR NOT IS_NULL({then}))")),
+        4 => expression().prop_map(|text| format!(" WHERE {text}"))];
     let aggregate = (prop::sample::select(vec!["COUNT", "SUM", "AVG", "MIN", "MAX"]), path());
     let aggregates = prop::collection::vec(aggregate, 1..3)
         .prop_map(|aggregates| {
@@ -301,17 +309,231 @@ fn query() -> impl Strategy<Value = String> {
     ]
 }
 
+/// What the property test may have indexes of.
+const INDEXED: [&str; 3] = [
+    "tags.a",
+    "properties.desired.[[it's]]",
+    "properties.reported.[[q\"uote]].a",
+];
+
+fn make_index(connection: &Connection, path: &str, recent: &Recent) {
+    let condition = parse(&format!("SELECT * FROM devices WHERE {path} = 1"))
+        .unwrap()
+        .condition
+        .unwrap();
+    let clues = indexes::clues(&mut Translation::new(Source::Devices), &condition);
+    clues[0].index.make(connection, recent).unwrap();
+}
+
+fn plan(connection: &Connection, text: &str) -> (Vec<String>, Plan) {
+    let plan = Plan::new(connection, &parse(text).unwrap(), None, None).unwrap();
+    let mut statement = connection
+        .prepare(&format!("EXPLAIN QUERY PLAN {}", plan.text("device_id")))
+        .unwrap();
+    let values = plan.translation.values.iter().take(statement.parameter_count());
+    let steps = statement
+        .query_map(params_from_iter(values), |row| row.get("detail"))
+        .unwrap();
+    (steps.collect::<Result<_, _>>().unwrap(), plan)
+}
+
+fn index_names(connection: &Connection) -> Vec<String> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'index' AND name LIKE 'query %' ORDER BY name";
+    let mut statement = connection.prepare(sql).unwrap();
+    let names = statement.query_map([], |row| row.get(0)).unwrap();
+    names.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_query_that_looks_at_many_rows_asks_for_an_index_and_then_uses_it_in_order() {
+    let connection = database();
+    for number in 0..6000 {
+        let tags = json!({ "site": format!("s{}", number % 100), "n": number % 7 });
+        plant(&connection, number * 2, "", &tags, &json!({}), &json!({}));
+    }
+    for (condition, sorts) in [
+        ("tags.site = 's42' AND tags.n != 3", false),
+        ("tags.n < 9 AND 's42' = tags.site", false),
+        ("tags.site IN ['s42', 's43']", true),
+        ("tags.n < 9 AND STARTSWITH(tags.site, 's4x')", true),
+    ] {
+        let text = format!("SELECT deviceId FROM devices WHERE {condition}");
+        let query = parse(&text).unwrap();
+        let before = all_pages(&connection, &query, 7);
+        let index = run(&connection, &query, Some(100), None)
+            .unwrap()
+            .wanted
+            .expect(condition);
+        let recent = Recent::default();
+        index.make(&connection, &recent).unwrap();
+        let (steps, found) = plan(&connection, &text);
+        assert!(
+            steps[0].contains("SEARCH identities USING INDEX query tags"),
+            "{text}: {steps:?}"
+        );
+        assert_eq!(
+            steps.iter().any(|step| step.contains("ORDER BY")),
+            sorts,
+            "{text}: {steps:?}"
+        );
+        assert_eq!((found.used, found.wanted), (vec![index], None));
+        assert_eq!(all_pages(&connection, &query, 7), before);
+        connection
+            .execute_batch("DROP INDEX \"query tags '$.\"\"site\"\"'\"")
+            .unwrap();
+    }
+}
+
+#[test]
+fn what_an_index_cannot_help_asks_for_none() {
+    let connection = database();
+    for number in 0..6000 {
+        plant(
+            &connection,
+            number * 2,
+            "",
+            &json!({ "site": "s" }),
+            &json!({}),
+            &json!({}),
+        );
+    }
+    for condition in [
+        "tags.site = 'a' OR tags.site = 'b'",
+        "tags.site != 's'",
+        "NOT tags.site = 's'",
+        "deviceId = tags.site",
+    ] {
+        let query = parse(&format!("SELECT deviceId FROM devices WHERE {condition}")).unwrap();
+        assert_eq!(
+            run(&connection, &query, None, None).unwrap().wanted,
+            None,
+            "{condition}"
+        );
+    }
+}
+
+#[test]
+fn a_quick_query_asks_for_no_index() {
+    let connection = database();
+    for number in 0..50 {
+        plant(
+            &connection,
+            number * 2,
+            "",
+            &json!({ "site": "s" }),
+            &json!({}),
+            &json!({}),
+        );
+    }
+    let query = parse("SELECT deviceId FROM devices WHERE tags.site = 'other'").unwrap();
+    assert_eq!(run(&connection, &query, None, None).unwrap().wanted, None);
+}
+
+#[test]
+fn of_too_many_indexes_the_one_that_was_not_used_for_longest_goes() {
+    let connection = database();
+    let recent = Recent::default();
+    for number in 0..16 {
+        make_index(&connection, &format!("tags.k{number:02}"), &recent);
+    }
+    make_index(&connection, "tags.k00", &recent);
+    let (_, plan) = plan(&connection, "SELECT * FROM devices WHERE tags.k00 = 1");
+    plan.used.iter().for_each(|index| recent.used(index));
+    make_index(&connection, "tags.new", &recent);
+    let names = index_names(&connection);
+    assert_eq!(names.len(), 16);
+    assert!(names.contains(&"query tags '$.\"k00\"'".to_owned()), "{names:?}");
+    assert!(!names.contains(&"query tags '$.\"k01\"'".to_owned()), "{names:?}");
+    // After a restart nothing is known of their use; whatever is used stays.
+    let recent = Recent::default();
+    make_index(&connection, "tags.newer", &recent);
+    make_index(&connection, "tags.newest", &recent);
+    let names = index_names(&connection);
+    assert_eq!(names.iter().filter(|name| name.contains("new")).count(), 3, "{names:?}");
+}
+
+#[test]
+fn the_deepest_and_longest_queries_that_are_understood_are_answered() {
+    let connection = database();
+    plant(&connection, 0, "", &json!({ "a": 1 }), &json!({}), &json!({}));
+    let nest = |open: &str, close: &str, core: &str| format!("{}{core}{}", open.repeat(30), close.repeat(30));
+    for condition in [
+        nest("NOT (", ")", "tags.a = 1"),
+        nest("(true AND (", "))", "tags.a = tags.a")
+            .replacen("(true AND (", "(", 15)
+            .replacen("))", ")", 15),
+        nest("ABS(", ")", "tags.a") + " = 1",
+        nest("1 = 1 AND true = (", ")", "tags.a = 1"),
+        nest("(tags.a + ", ")", "1") + " = 31",
+        nest("IS_DEFINED([1, ", "])", "tags.a").replacen("IS_DEFINED([1, ", "[1, ", 30),
+        vec!["tags.a = 1"; 500].join(" OR "),
+        vec!["tags.a != tags.b"; 300].join(" AND "),
+        format!("tags.a IN [{}]", vec!["1"; 3500].join(",")),
+        vec!["1"; 60].join(" + ") + " = 60",
+    ] {
+        if let Ok(query) = parse(&format!("SELECT * FROM devices WHERE {condition}")) {
+            let found = all_pages(&connection, &query, 1);
+            assert_eq!(
+                found,
+                query.select(&everything(&connection, Source::Devices)),
+                "{condition}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_token_is_good_for_its_own_query_only() {
+    let connection = database();
+    for number in 0..6 {
+        plant(
+            &connection,
+            number * 2,
+            "",
+            &json!({ "a": number }),
+            &json!({}),
+            &json!({}),
+        );
+    }
+    let query = parse("SELECT * FROM devices").unwrap();
+    let token = run(&connection, &query, Some(2), None).unwrap().continuation.unwrap();
+    for (text, token) in [
+        ("SELECT * FROM devices WHERE tags.a = 1", token.as_str()),
+        ("SELECT COUNT() AS n FROM devices", &token),
+        ("SELECT * FROM devices", "***"),
+        ("SELECT * FROM devices", "bm9uZQ"),
+    ] {
+        let refused = run(&connection, &parse(text).unwrap(), None, Some(token)).err();
+        let code = refused.map(|error| HubError::from(error).code);
+        assert_eq!(code, Some(hub_protocol::ErrorCode::ArgumentInvalid), "{text}");
+    }
+    // The row a token names may go, and others come.
+    connection
+        .execute_batch("DELETE FROM identities WHERE device_id IN ('d01', 'd02')")
+        .unwrap();
+    let page = run(&connection, &query, Some(2), Some(&token)).unwrap();
+    let Rows::Twins(twins) = page.rows else { panic!("twins") };
+    assert_eq!(
+        twins.iter().map(|twin| twin.device_id.as_str()).collect::<Vec<_>>(),
+        ["d03", "d04"]
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn sql_answers_what_the_language_means(
         twins in prop::collection::vec((document(), document(), document()), 1..12),
-        queries in prop::collection::vec(query(), 8),
+        queries in prop::collection::vec(query(), 6),
+        indexed in any::<bool>(),
         page_size in 1..5_usize,
     ) {
         let connection = database();
         for (number, (tags, desired, reported)) in twins.iter().enumerate() {
             plant(&connection, number, if number % 2 == 0 { "" } else { "m" }, tags, desired, reported);
+        }
+        for path in INDEXED.into_iter().filter(|_| indexed) {
+            make_index(&connection, path, &Recent::default());
         }
         for text in queries {
             assert_same(&connection, &text, page_size);
