@@ -2,7 +2,8 @@
 #![no_main]
 
 use hub_protocol::query::{
-    Comparison, Condition, Literal, MAX_LENGTH, Path, Query, QueryError, Selection, parse, parse_condition,
+    Aggregate, Comparison, Expression, Item, ItemValue, Literal, MAX_LENGTH, Path, Query, QueryError, Segment,
+    Selection, Source, Target, parse, parse_condition, parse_target,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -16,31 +17,42 @@ fuzz_target!(|text: &str| {
         Ok(None) => assert!(matches!(text.trim(), "" | "*")),
         Err(error) => error_holds(text, &error),
     }
+    match parse_target(text) {
+        Ok(Target { source, .. }) => assert_ne!(source, Source::Jobs),
+        Err(error) => error_holds(text, &error),
+    }
 });
 
-/// An error points into the text, at a character.
+/// An error points into the text.
 fn error_holds(text: &str, error: &QueryError) {
-    let inside = error.position <= text.len() && text.is_char_boundary(error.position);
-    assert!(inside || text.len() > MAX_LENGTH, "{error:?}");
+    assert!(error.position <= text.chars().count(), "{error:?}");
     assert!(!error.message.is_empty());
 }
 
 /// Written in its plainest form, a query means the same.
 fn query_holds(query: &Query) {
-    let selection = match &query.selection {
-        Selection::Twins => "*".to_owned(),
-        Selection::Count { name } => format!("COUNT() AS [[{name}]]"),
-    };
-    let mut text = format!("SELECT {selection} FROM devices");
+    let mut text = "SELECT ".to_owned();
+    if let Some(top) = query.top {
+        text.push_str(&format!("TOP {top} "));
+    }
+    match &query.selection {
+        Selection::All => text.push('*'),
+        Selection::Items(items) => text.push_str(&items.iter().map(item).collect::<Vec<_>>().join(", ")),
+    }
+    text.push_str(match query.source {
+        Source::Devices => " FROM devices",
+        Source::Modules => " FROM devices.modules",
+        Source::Jobs => " FROM devices.jobs",
+    });
     if let Some(condition) = &query.condition {
-        text.push_str(" WHERE ");
-        text.push_str(&written(condition));
+        text.push_str(&format!(" WHERE {}", written(condition)));
+    }
+    if !query.group_by.is_empty() {
+        let paths: Vec<String> = query.group_by.iter().map(path_text).collect();
+        text.push_str(&format!(" GROUP BY {}", paths.join(", ")));
     }
     reads_as(&text, query);
-    reads_as(
-        &text.replacen("SELECT", "select", 1).replacen("FROM", "\nfrom", 1),
-        query,
-    );
+    reads_as(&text.replacen("SELECT", "select\n", 1), query);
 }
 
 fn reads_as(text: &str, query: &Query) {
@@ -55,48 +67,59 @@ fn reads_as(text: &str, query: &Query) {
 }
 
 /// A filter is what stands after WHERE.
-fn condition_holds(text: &str, condition: &Condition) {
+fn condition_holds(text: &str, condition: &Expression) {
     let Ok(query) = parse(&format!("SELECT * FROM devices WHERE {text}")) else {
         assert!(text.len() + 28 > MAX_LENGTH);
         return;
     };
     assert_eq!(query.condition.as_ref(), Some(condition));
-    assert_eq!(query.selection, Selection::Twins);
+    assert_eq!(query.selection, Selection::All);
+    // It has a value, or none, for any row.
+    let _ = condition.matches(&serde_json::json!({ "tags": { "a": 1 }, "deviceId": "a" }));
 }
 
-fn written(condition: &Condition) -> String {
-    match condition {
-        Condition::And(left, right) => format!("({} AND {})", written(left), written(right)),
-        Condition::Or(left, right) => format!("({} OR {})", written(left), written(right)),
-        Condition::Not(inner) => format!("NOT {}", written(inner)),
-        Condition::Compare {
-            path,
-            comparison,
-            literal,
-        } => {
-            let (sign, mirrored) = (sign(*comparison), sign(comparison.mirrored()));
-            assert_eq!(comparison.mirrored().mirrored(), *comparison);
-            let (path, literal) = (path_text(path), literal_text(literal));
-            // Either side may stand first.
-            if literal.len() % 2 == 0 {
-                format!("{path} {sign} {literal}")
-            } else {
-                format!("{literal} {mirrored} {path}")
-            }
+fn item(item: &Item) -> String {
+    let value = match &item.value {
+        ItemValue::Expression(expression) => written(expression),
+        ItemValue::Aggregate(aggregate, path) => {
+            let name = match aggregate {
+                Aggregate::Count => "COUNT",
+                Aggregate::Sum => "SUM",
+                Aggregate::Average => "AVG",
+                Aggregate::Least => "MIN",
+                Aggregate::Greatest => "MAX",
+            };
+            format!("{name}({})", path.as_ref().map(path_text).unwrap_or_default())
         }
-        Condition::In {
-            path,
-            literals,
-            negated,
-        } => {
-            let literals: Vec<String> = literals.iter().map(literal_text).collect();
+    };
+    match item.name.as_slice() {
+        [name] => format!("{value} AS [[{name}]]"),
+        // Nested only without a name of its own.
+        _ => value,
+    }
+}
+
+fn written(expression: &Expression) -> String {
+    let joined = |parts: &[Expression], between: &str| parts.iter().map(written).collect::<Vec<_>>().join(between);
+    match expression {
+        Expression::Literal(literal) => literal_text(literal),
+        Expression::Path(path) => path_text(path),
+        Expression::List(parts) => format!("[ {} ]", joined(parts, ", ")),
+        Expression::And(parts) => format!("({})", joined(parts, " AND ")),
+        Expression::Or(parts) => format!("({})", joined(parts, " OR ")),
+        Expression::Not(part) => format!("(NOT {})", written(part)),
+        Expression::Compare(left, comparison, right) => {
+            format!("({} {} {})", written(left), sign(*comparison), written(right))
+        }
+        Expression::In { value, list, negated } => {
             let word = if *negated { "NIN" } else { "IN" };
-            format!("{} {word} [{}]", path_text(path), literals.join(", "))
+            format!("({} {word} [ {} ])", written(value), joined(list, ", "))
         }
-        Condition::IsDefined(path) => format!("IS_DEFINED({})", path_text(path)),
-        Condition::StartsWith { path, prefix } => format!("STARTSWITH({}, {})", path_text(path), quoted(prefix)),
-        Condition::EndsWith { path, suffix } => format!("ENDSWITH({}, {})", path_text(path), quoted(suffix)),
-        Condition::Contains { path, part } => format!("CONTAINS({}, {})", path_text(path), quoted(part)),
+        Expression::Arithmetic(first, rest) => {
+            let rest = rest.iter().map(|(operator, part)| format!(" {} {}", operator.symbol(), written(part)));
+            format!("({}{})", written(first), rest.collect::<String>())
+        }
+        Expression::Call(function, parts) => format!("{}({})", function.name(), joined(parts, ", ")),
     }
 }
 
@@ -113,22 +136,20 @@ fn sign(comparison: Comparison) -> &'static str {
 
 /// The first segment is a known root; every other key stands in brackets.
 fn path_text(Path(segments): &Path) -> String {
-    let mut text = segments[0].clone();
-    for key in &segments[1..] {
-        text.push_str(&format!(".[[{key}]]"));
-    }
-    text
+    let part = |(place, segment): (usize, &Segment)| match segment {
+        Segment::Key(key) if place == 0 => key.clone(),
+        Segment::Key(key) => format!(".[[{key}]]"),
+        Segment::Index(index) => format!("[{index}]"),
+    };
+    segments.iter().enumerate().map(part).collect()
 }
 
 fn literal_text(literal: &Literal) -> String {
     match literal {
-        Literal::String(text) => quoted(text),
-        Literal::Number(number) => format!("{number}"),
-        Literal::Bool(value) => value.to_string(),
+        Literal::Undefined => "undefined".into(),
         Literal::Null => "null".into(),
+        Literal::Bool(value) => value.to_string(),
+        Literal::Number(number) => format!("{number}"),
+        Literal::String(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
     }
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }

@@ -49,9 +49,6 @@ impl Hub {
         let invalid =
             |error: query::QueryError| HubError::new(ErrorCode::ArgumentInvalid, format!("BadRequest: {error}"));
         let query = query::parse(text).map_err(invalid)?;
-        self.0
-            .store
-            .read(move |sql| store::run_query(sql, &query, page_size, continuation.as_deref()))
-            .await
+        self.0.store.query(query, page_size, continuation).await
     }
 }

@@ -53,6 +53,7 @@ pub(super) async fn query(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
     let answer = match &page.rows {
         Rows::Twins(twins) => Answer::json(twins).header("x-ms-item-type", "Twin".into()),
         Rows::Raw(rows) => Answer::json(rows).header("x-ms-item-type", "Raw".into()),
+        Rows::DeviceJobs(rows) => Answer::json(rows).header("x-ms-item-type", "DeviceJob".into()),
     };
     Ok(match page.continuation {
         Some(token) => answer.header("x-ms-continuation", token),

@@ -31,7 +31,7 @@ pub(crate) use devices::{
 };
 pub(crate) use messages::{FeedbackBatch, Message, NewMessage, Settlement, Take};
 pub(crate) use policies::{Policies, Right};
-pub(crate) use query::{Page, Rows, run as run_query};
+pub(crate) use query::{Page, Rows};
 pub(crate) use subscriptions::StoredSession;
 pub(crate) use twins::{TwinWrite, get as get_twin};
 
@@ -62,6 +62,7 @@ pub(crate) struct Store {
     work: mpsc::Sender<Work>,
     readers: Arc<Mutex<Vec<Connection>>>,
     reading: Arc<Semaphore>,
+    recent: query::Recent,
 }
 
 impl Store {
@@ -78,6 +79,7 @@ impl Store {
             work,
             readers: Arc::new(Mutex::new(readers)),
             reading: Arc::new(Semaphore::new(READERS)),
+            recent: query::Recent::default(),
         })
     }
 
@@ -88,18 +90,21 @@ impl Store {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, HubError> {
         let (reply, answer) = oneshot::channel::<Result<T, HubError>>();
-        let work: Work = Box::new(move |transaction| {
-            let result = transaction.and_then(|transaction| work(transaction).map_err(HubError::from));
-            let stays = result.is_ok();
-            let answer = move |committed: Result<(), HubError>| {
-                // The caller may have gone away; its write stands all the same.
-                drop(reply.send(result.and_then(|value| committed.map(|()| value))));
-            };
-            (stays, Box::new(answer))
-        });
+        // The caller may have gone away; its write stands all the same.
+        let work = piece_of_work(work, move |result| drop(reply.send(result)));
         let stopped = || HubError::new(ErrorCode::ServiceUnavailable, "The hub is stopping.");
         self.work.send(work).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// Like [`write`](Self::write), without waiting for it; not done at all while the queue is full.
+    pub(crate) fn post(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<(), StoreError> + Send + 'static) {
+        let told = |result: Result<(), HubError>| {
+            if let Err(error) = result {
+                tracing::warn!("work that nobody waits for was not done: {error}");
+            }
+        };
+        drop(self.work.try_send(piece_of_work(work, told)));
     }
 
     pub(crate) async fn read<T: Send + 'static>(
@@ -126,6 +131,20 @@ impl Store {
     pub(crate) async fn flush(&self) {
         drop(self.write(|_| Ok(())).await);
     }
+}
+
+fn piece_of_work<T: Send + 'static>(
+    work: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    answer: impl FnOnce(Result<T, HubError>) + Send + 'static,
+) -> Work {
+    Box::new(move |transaction| {
+        let result = transaction.and_then(|transaction| work(transaction).map_err(HubError::from));
+        let stays = result.is_ok();
+        let answer = move |committed: Result<(), HubError>| {
+            answer(result.and_then(|value| committed.map(|()| value)));
+        };
+        (stays, Box::new(answer))
+    })
 }
 
 fn write_loop(connection: &Connection, mut queue: mpsc::Receiver<Work>, tell: &dyn Fn(HubEvent)) {
@@ -202,6 +221,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(Duration::from_secs(5))?;
+    query::register(&connection)?;
     migrations::run(&connection)?;
     // Nobody is connected to a hub that has just started.
     connection.execute(
@@ -215,6 +235,7 @@ fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    query::register(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
