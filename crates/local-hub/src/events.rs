@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_protocol::{ClientId, Timestamp, merge::Object, twin::Twin};
+use hub_protocol::{ClientId, Timestamp, job::JobStatus, merge::Object, twin::Twin};
 
 /// A fact, told after it was committed.
 #[derive(Debug, Clone)]
@@ -23,6 +23,11 @@ pub enum HubEvent {
         twin: Arc<Twin>,
         /// A PUT: the section was written as a whole.
         replaced: bool,
+    },
+    /// A new job, or one that moved on. Devices of a running job are not told one by one.
+    JobChanged {
+        job_id: String,
+        status: JobStatus,
     },
 }
 

@@ -10,6 +10,7 @@ mod jobs;
 mod messages;
 mod methods;
 mod registry;
+pub(crate) mod scheduler;
 mod twins;
 
 use std::{
@@ -28,7 +29,7 @@ use hub_protocol::{
 };
 use serde_json::json;
 use time::OffsetDateTime;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::{
     auth::Gate,
@@ -37,7 +38,7 @@ use crate::{
     error::{StartError, StoreError},
     events::{EVENT_BUFFER, HubEvent, TwinSection},
     fixture::FixtureError,
-    limits::{Limiter, Operation},
+    limits::{ACTIVE_JOBS, Limiter, Operation},
     log::{EventLog, fact},
     sessions::{Outgoing, Sessions},
     store::{Policies, Store},
@@ -59,6 +60,8 @@ struct Inner {
     log: EventLog,
     /// `None` for a hub without limits, the usual case.
     limiter: Option<Limiter>,
+    /// Wakes the scheduler.
+    jobs_changed: Notify,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -85,7 +88,9 @@ impl Hub {
         let store = Store::open(&path, move |event| {
             tell_device(&tell_sessions, &event);
             let now = now();
-            tell_log.append(fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now), now);
+            if let Some(fact) = fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now) {
+                tell_log.append(fact, now);
+            }
             // Nobody watching is fine.
             let _ = tell_events.send(event);
         })
@@ -110,6 +115,7 @@ impl Hub {
             events,
             log,
             limiter: config.limits.map(Limiter::new),
+            jobs_changed: Notify::new(),
         })))
     }
 
@@ -143,6 +149,11 @@ impl Hub {
             None => Ok(()),
             Some(limiter) => limiter.admit(operation, cost).await,
         }
+    }
+
+    /// Jobs that may be queued or running at once; a further one is refused.
+    fn active_jobs(&self) -> Option<usize> {
+        self.limiter().map(|_| ACTIVE_JOBS)
     }
 
     pub(crate) fn limiter(&self) -> Option<&Limiter> {

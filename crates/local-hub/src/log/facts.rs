@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::{MessageSource, NewEvent, Sender};
 use crate::events::{HubEvent, TwinSection};
 
-/// `sequence` orders connection events across the hub, as the cloud's 64 hex digits do.
-pub(crate) fn fact(event: &HubEvent, hub_name: &str, sequence: u64, now: Timestamp) -> NewEvent {
+/// `None` for what the cloud has no event for. `sequence` orders connection events across the hub, as the cloud's 64 hex digits do.
+pub(crate) fn fact(event: &HubEvent, hub_name: &str, sequence: u64, now: Timestamp) -> Option<NewEvent> {
     let about = |id: ClientId, model_id: &str| {
         Arc::new(Sender {
             id,
@@ -88,6 +88,7 @@ pub(crate) fn fact(event: &HubEvent, hub_name: &str, sequence: u64, now: Timesta
                 body,
             )
         }
+        HubEvent::JobChanged { .. } => return None,
     };
     let mut properties = Properties::default();
     let system = [
@@ -107,12 +108,12 @@ pub(crate) fn fact(event: &HubEvent, hub_name: &str, sequence: u64, now: Timesta
     }
     application.push(("operationTimestamp".into(), Some(now.to_string())));
     application.push(("opType".into(), Some(operation.into())));
-    NewEvent {
+    Some(NewEvent {
         source,
         sender,
         properties,
         body: Bytes::from(body.to_string()),
-    }
+    })
 }
 
 fn lifecycle(twin: &Twin) -> Value {
