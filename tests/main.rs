@@ -15,6 +15,7 @@ mod exit_codes;
 mod firmware;
 mod fleet;
 mod for_testers;
+mod jobs;
 mod methods;
 mod mqtt;
 mod query;

@@ -36,11 +36,12 @@ impl World {
     /// As policy `iothubowner`.
     pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
         let owner = self.hub.service_connection_string();
+        let sign = if path.contains('?') { '&' } else { '?' };
         let mut request = self
             .http()
             .request(
                 method,
-                format!("https://{}{path}?api-version=2021-04-12", owner.host_name),
+                format!("https://{}{path}{sign}api-version=2021-04-12", owner.host_name),
             )
             .header("Authorization", token(&owner, unix_now() + 600).expose())
             .body(body);

@@ -25,10 +25,7 @@ pub enum HubEvent {
         replaced: bool,
     },
     /// A new job, or one that moved on. Devices of a running job are not told one by one.
-    JobChanged {
-        job_id: String,
-        status: JobStatus,
-    },
+    JobChanged { job_id: String, status: JobStatus },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
