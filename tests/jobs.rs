@@ -1,6 +1,6 @@
 //! Jobs: a twin change or a method for every match of a query, now or later (service.md 6).
 
-use std::path::Path;
+use std::{num::NonZeroU32, path::Path};
 
 use device_sim::Model;
 use hub_client::{HubClient, IfMatch, JobFilter};
@@ -10,7 +10,7 @@ use hub_protocol::{
     method::MethodRequest,
     twin::TwinPatch,
 };
-use local_hub::{HubEvent, LocalHubConfig};
+use local_hub::{HubEvent, Limits, LocalHubConfig};
 use reqwest::Method;
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime};
@@ -420,17 +420,22 @@ async fn when_the_execution_time_is_over_a_silent_device_has_failed_and_so_has_t
 }
 
 #[tokio::test]
-async fn a_hub_with_a_limit_refuses_a_further_active_job_and_takes_it_later() {
+async fn a_hub_with_an_s1_unit_s_limits_runs_one_job_at_a_time_and_ten_devices_a_second() {
     let world = World::start_with(|config| LocalHubConfig {
-        active_jobs: Some(1),
+        limits: Some(Limits::s1(NonZeroU32::MIN)),
         ..config
     })
     .await;
-    let device = world.device("d").await;
+    let device = world.device("called").await;
+    world.devices("other", 14).await;
     let mut raw = world.connect(&device).await;
     raw.subscribe(&[METHODS]).await;
     let mut events = world.hub.subscribe();
-    world.client.create_job(&call("first", "*", 0)).await.unwrap();
+    world
+        .client
+        .create_job(&call("first", "deviceId = 'called'", 0))
+        .await
+        .unwrap();
     let (_, request, _) = raw.call().await;
     let refused = world.client.create_job(&ring("second", "*")).await.unwrap_err();
     assert_eq!(
@@ -441,6 +446,9 @@ async fn a_hub_with_a_limit_refuses_a_further_active_job_and_takes_it_later() {
     states(&mut events, "first").await;
     world.client.create_job(&ring("second", "*")).await.unwrap();
     assert_eq!(states(&mut events, "second").await.last(), Some(&JobStatus::Completed));
+    let job = world.client.job("second").await.unwrap();
+    let took = job.end_time.unwrap().0 - job.created_time.unwrap().0;
+    assert!(took > Duration::milliseconds(400), "fifteen devices took {took}");
 }
 
 #[tokio::test]

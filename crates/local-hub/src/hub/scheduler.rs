@@ -3,7 +3,7 @@
 //! The database is the only list of what is to be done: after a restart, or after a failure of
 //! the storage, a job goes on where its rows say it stands.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use hub_protocol::{ErrorCode, HubError, Timestamp, job::JobWork, method::MethodRequest, twin::TwinPatch};
 use tokio::{
@@ -13,12 +13,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Hub, now};
-use crate::store::{self, Answered, Calls, RunningJob};
+use crate::{
+    limits::Operation,
+    store::{self, Answered, Calls, RunningJob},
+};
 
 /// Jobs under way at once; others that are due wait as `queued`.
 const JOBS_AT_ONCE: usize = 16;
 /// Methods of one job under way at once.
 const CALLS_AT_ONCE: usize = 64;
+/// Twins written in one transaction: few enough that other writers hardly wait.
+const TWINS_AT_ONCE: NonZeroU32 = NonZeroU32::new(250).unwrap();
+/// The same where there are rates: what the least of them allows at once.
+const PACED_TWINS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// No timer is longer: the wall clock may be set while it runs.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -126,28 +133,33 @@ async fn run_job(hub: &Hub, id: &str, stop: &CancellationToken) -> Result<(), Hu
     let Some(job) = resume.await? else {
         return Ok(());
     };
-    let job = std::sync::Arc::new(job);
+    let job = Arc::new(job);
     match job.work.clone() {
         JobWork::Twin(patch) => update_twins(hub, &job, patch.into(), stop).await,
         JobWork::Method(request) => call_devices(hub, &job, &request, stop).await,
     }
 }
 
-type Job = std::sync::Arc<RunningJob>;
+/// Keeps the rate of operations on devices, where there are rates.
+async fn pace(hub: &Hub, devices: NonZeroU32) {
+    if let Some(limiter) = hub.limiter() {
+        limiter.pace(Operation::JobDevice, devices).await;
+    }
+}
 
-async fn update_twins(
-    hub: &Hub,
-    job: &Job,
-    patch: std::sync::Arc<TwinPatch>,
-    stop: &CancellationToken,
-) -> Result<(), HubError> {
+type Job = Arc<RunningJob>;
+
+async fn update_twins(hub: &Hub, job: &Job, patch: Arc<TwinPatch>, stop: &CancellationToken) -> Result<(), HubError> {
+    let count = hub.limiter().map_or(TWINS_AT_ONCE, |_| PACED_TWINS);
+    let at_once = usize::try_from(count.get()).unwrap_or(1);
     let mut over = false;
     while !over && !stop.is_cancelled() {
+        pace(hub, count).await;
         let (job, patch) = (job.clone(), patch.clone());
         over = hub
             .0
             .store
-            .write(move |transaction| transaction.update_twins(&job, &patch, now()))
+            .write(move |transaction| transaction.update_twins(&job, &patch, at_once, now()))
             .await?;
     }
     Ok(())
@@ -174,6 +186,7 @@ async fn call_devices(hub: &Hub, job: &Job, request: &MethodRequest, stop: &Canc
         for id in ids {
             let (hub, request) = (hub.clone(), request.clone());
             calls.spawn(async move {
+                pace(&hub, NonZeroU32::MIN).await;
                 let answer = hub.invoke_method(&id, request).await;
                 (id, answer)
             });

@@ -19,9 +19,6 @@ use crate::{
     store::{IfMatch, Rows, Transaction, TwinWrite, run_query},
 };
 
-/// Twins written in one transaction: few enough that other writers hardly wait.
-const TWINS_AT_ONCE: usize = 250;
-
 /// A job under way.
 pub(crate) struct RunningJob {
     pub id: String,
@@ -136,17 +133,18 @@ impl Transaction<'_> {
         }))
     }
 
-    /// Writes the next twins of a job; says whether it is over.
+    /// Writes up to `count` twins of a job; says whether it is over.
     pub(crate) fn update_twins(
         &mut self,
         job: &RunningJob,
         patch: &TwinPatch,
+        count: usize,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         if now >= job.deadline {
             return self.expire_job(job, now).map(|()| true);
         }
-        let ids = self.pending(&job.id, TWINS_AT_ONCE)?;
+        let ids = self.pending(&job.id, count)?;
         for id in &ids {
             self.sql.execute_batch("SAVEPOINT device")?;
             let events = self.events.len();
@@ -162,7 +160,7 @@ impl Transaction<'_> {
             self.sql.execute_batch("RELEASE device")?;
             self.settle(job, id, error.map_or(Ok(None), Err), now)?;
         }
-        let over = ids.len() < TWINS_AT_ONCE;
+        let over = ids.len() < count;
         if over {
             self.end_job(&job.id, JobStatus::Completed, None, now)?;
         }

@@ -94,7 +94,7 @@ impl Place {
 
     async fn update_twins(&self, job: &Arc<RunningJob>, patch: &TwinPatch, now: Timestamp) -> bool {
         let (job, patch) = (job.clone(), patch.clone());
-        let write = self.store.write(move |t| t.update_twins(&job, &patch, now));
+        let write = self.store.write(move |t| t.update_twins(&job, &patch, 100, now));
         write.await.unwrap()
     }
 
