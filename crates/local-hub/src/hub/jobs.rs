@@ -8,7 +8,10 @@ use hub_protocol::{
 };
 
 use super::{Hub, now};
-use crate::store::{self, JobFilter};
+use crate::{
+    limits::ACTIVE_JOBS,
+    store::{self, JobFilter},
+};
 
 pub(crate) struct JobPage {
     pub jobs: Vec<JobResponse>,
@@ -17,6 +20,11 @@ pub(crate) struct JobPage {
 }
 
 impl Hub {
+    /// Jobs that may be queued or running at once; a further one is refused.
+    pub(super) fn active_jobs(&self) -> Option<usize> {
+        self.limiter().map(|_| ACTIVE_JOBS)
+    }
+
     pub(crate) async fn create_job(&self, request: JobRequest) -> Result<JobResponse, HubError> {
         let invalid = |text: String| HubError::new(ErrorCode::ArgumentInvalid, text);
         let work = request

@@ -38,7 +38,7 @@ use crate::{
     error::{StartError, StoreError},
     events::{EVENT_BUFFER, HubEvent, TwinSection},
     fixture::FixtureError,
-    limits::{ACTIVE_JOBS, Limiter, Operation},
+    limits::{Limiter, Operation},
     log::{EventLog, fact},
     sessions::{Outgoing, Sessions},
     store::{Policies, Store},
@@ -149,11 +149,6 @@ impl Hub {
             None => Ok(()),
             Some(limiter) => limiter.admit(operation, cost).await,
         }
-    }
-
-    /// Jobs that may be queued or running at once; a further one is refused.
-    fn active_jobs(&self) -> Option<usize> {
-        self.limiter().map(|_| ACTIVE_JOBS)
     }
 
     pub(crate) fn limiter(&self) -> Option<&Limiter> {
