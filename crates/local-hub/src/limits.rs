@@ -145,7 +145,7 @@ impl Limiter {
     pub(crate) async fn pace(&self, operation: Operation, cost: NonZeroU32) {
         if let Some(rate) = self.rates.get(operation as usize) {
             // Refused only where `cost` is more than the rate ever allows.
-            drop(rate.until_n_ready(cost).await);
+            let _ = rate.until_n_ready(cost).await;
         }
     }
 
