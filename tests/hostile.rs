@@ -30,7 +30,9 @@ use crate::support::{
 
 /// Ten thousand where there is time for them: scripts/test says so.
 fn openings() -> usize {
-    let given = std::env::var("HOSTILE_OPENINGS").ok().and_then(|text| text.parse().ok());
+    let given = std::env::var("HOSTILE_OPENINGS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     given.unwrap_or(600)
 }
 
@@ -116,7 +118,13 @@ async fn honest(mut device: RawDevice, stop: Arc<AtomicBool>) -> Vec<Duration> {
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
         let request = times.len().to_string();
-        assert_eq!(device.report(&request, &serde_json::json!({ "n": times.len() })).await.0, 204);
+        assert_eq!(
+            device
+                .report(&request, &serde_json::json!({ "n": times.len() }))
+                .await
+                .0,
+            204
+        );
         times.push(began.elapsed());
     }
     times
@@ -135,7 +143,10 @@ async fn measured(device: RawDevice, during: impl Future<Output = ()>) -> Vec<Du
 async fn malformed_openings_and_silent_sockets_cost_others_nothing_and_the_hub_no_memory() {
     let dir = tempfile::tempdir().unwrap();
     let hub = ServedHub::start(dir.path()).await;
-    let ports = [hub.mqtt_port(), hub.ready["httpsPort"].as_u64().unwrap().try_into().unwrap()];
+    let ports = [
+        hub.mqtt_port(),
+        hub.ready["httpsPort"].as_u64().unwrap().try_into().unwrap(),
+    ];
     let devices = create_devices(&hub.client, "honest", 2).await;
     let connect = async |index: usize| {
         let mut raw = RawDevice::dial(hub.mqtt_port(), &hub.tls).await;
@@ -172,7 +183,11 @@ async fn malformed_openings_and_silent_sockets_cost_others_nothing_and_the_hub_n
 
     assert_eq!(hub.client.count("").await.unwrap(), 2, "the hub still answers");
     let twin = soon("a twin", hub.client.twin(&id("honest-0002"))).await.unwrap();
-    assert_eq!(twin.properties.reported.values["n"], attacked.len() - 1, "nothing of the honest device was lost");
+    assert_eq!(
+        twin.properties.reported.values["n"],
+        attacked.len() - 1,
+        "nothing of the honest device was lost"
+    );
     // What a hundred-odd half-open connections may hold, with the allocator's slack; not what
     // ten thousand would.
     let growth = during.saturating_sub(before);

@@ -17,6 +17,7 @@ mod firmware;
 mod fleet;
 mod for_testers;
 mod hostile;
+mod jobs;
 mod methods;
 mod mqtt;
 mod query;

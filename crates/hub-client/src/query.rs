@@ -9,11 +9,11 @@ use crate::{
     client::{Answer, Call},
 };
 
-const CONTINUATION: &str = "x-ms-continuation";
-const MAX_ITEM_COUNT: HeaderName = HeaderName::from_static("x-ms-max-item-count");
-const ITEM_TYPE: &str = "x-ms-item-type";
+pub(crate) const CONTINUATION: &str = "x-ms-continuation";
+pub(crate) const MAX_ITEM_COUNT: HeaderName = HeaderName::from_static("x-ms-max-item-count");
+pub(crate) const ITEM_TYPE: &str = "x-ms-item-type";
 /// The documented ceiling of one page.
-const PAGE: u16 = 100;
+pub(crate) const PAGE: u16 = 100;
 const MAX_TEXT: usize = 8192;
 
 #[derive(Serialize)]
@@ -26,10 +26,22 @@ struct Counted {
     n: u64,
 }
 
-enum Position {
+/// Where a reader of pages stands.
+pub(crate) enum Position {
     Start,
     After(HeaderValue),
     End,
+}
+
+impl Position {
+    /// The token for the next page, none for the first; `None` after the last.
+    pub(crate) fn next(&self) -> Option<Option<HeaderValue>> {
+        match self {
+            Self::Start => Some(None),
+            Self::After(token) => Some(Some(token.clone())),
+            Self::End => None,
+        }
+    }
 }
 
 /// A query whose rows are whole twins (`SELECT * FROM devices …`).
@@ -43,10 +55,8 @@ impl TwinQuery {
     /// The next page, which may be empty, or `None` after the last. After an error the same page
     /// may be asked for again.
     pub async fn next_page(&mut self) -> Result<Option<Vec<Twin>>, ClientError> {
-        let continuation = match &self.position {
-            Position::Start => None,
-            Position::After(token) => Some(token.clone()),
-            Position::End => return Ok(None),
+        let Some(continuation) = self.position.next() else {
+            return Ok(None);
         };
         let answer = self.client.succeed(&call(&self.text, continuation)?).await?;
         if answer.header(ITEM_TYPE).is_some_and(|kind| kind != "Twin") {
@@ -61,14 +71,14 @@ impl TwinQuery {
 }
 
 /// An empty token is no token: asking again with it would begin anew, without end.
-fn after(answer: &Answer) -> Position {
+pub(crate) fn after(answer: &Answer) -> Position {
     match answer.headers.get(CONTINUATION) {
         Some(token) if !token.is_empty() => Position::After(token.clone()),
         _ => Position::End,
     }
 }
 
-fn call(text: &str, continuation: Option<HeaderValue>) -> Result<Call, ClientError> {
+pub(crate) fn call(text: &str, continuation: Option<HeaderValue>) -> Result<Call, ClientError> {
     if text.trim().is_empty() {
         return Err(ClientError::invalid("the query is empty"));
     }

@@ -79,6 +79,7 @@ codes! {
     ThrottlingBacklogTimeout = 429_003,
     ThrottlingMaxActiveJobCountExceeded = 429_004,
     ServerError = 500_001,
+    JobCancelled = 500_002,
     InvalidResponseWhileProxying = 502_000,
     ServiceUnavailable = 503_001,
     GatewayTimeout = 504_101,

@@ -9,6 +9,7 @@ pub mod connection_string;
 pub mod error;
 pub mod feedback;
 pub mod identity;
+pub mod job;
 pub mod merge;
 pub mod message;
 pub mod method;

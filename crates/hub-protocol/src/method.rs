@@ -16,9 +16,9 @@ pub struct MethodRequest {
     pub method_name: String,
     #[serde(default)]
     pub payload: Value,
-    #[serde(default = "default_response", deserialize_with = "seconds")]
+    #[serde(default = "default_response", deserialize_with = "timeout")]
     pub response_timeout_in_seconds: u32,
-    #[serde(default, deserialize_with = "seconds")]
+    #[serde(default, deserialize_with = "timeout")]
     pub connect_timeout_in_seconds: u32,
 }
 
@@ -84,15 +84,20 @@ fn default_response() -> u32 {
     DEFAULT_RESPONSE_TIMEOUT
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    let number = match Value::deserialize(deserializer)? {
+fn timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    seconds(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// A number, or its text.
+pub(crate) fn seconds(value: &Value) -> Result<u32, &'static str> {
+    let number = match value {
         Value::Number(number) => number.as_u64(),
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
     number
         .and_then(|n| u32::try_from(n).ok())
-        .ok_or_else(|| D::Error::custom("a timeout is a whole number of seconds"))
+        .ok_or("a time is a whole number of seconds")
 }
 
 #[cfg(test)]

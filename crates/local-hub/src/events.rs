@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_protocol::{ClientId, Timestamp, merge::Object, twin::Twin};
+use hub_protocol::{ClientId, Timestamp, job::JobStatus, merge::Object, twin::Twin};
 
 /// A fact, told after it was committed.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub enum HubEvent {
     },
     /// A message waits for its device: a new one, or one that was delivered and not settled.
     MessageQueued { id: ClientId, expires: Timestamp },
+    /// A new job, or one that moved on. Devices of a running job are not told one by one.
+    JobChanged { job_id: String, status: JobStatus },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

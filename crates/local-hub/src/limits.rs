@@ -141,6 +141,14 @@ impl Limiter {
         }
     }
 
+    /// Waits for `cost` places in the rate, however long that takes: for work of the hub's own.
+    pub(crate) async fn pace(&self, operation: Operation, cost: NonZeroU32) {
+        if let Some(rate) = self.rates.get(operation as usize) {
+            // Refused only where `cost` is more than the rate ever allows.
+            let _ = rate.until_n_ready(cost).await;
+        }
+    }
+
     /// Counts messages against the day's quota; days are UTC's.
     pub(crate) fn count_messages(&self, meters: u32, now: Timestamp) -> Result<(), HubError> {
         let day = now.unix_seconds().div_euclid(86_400);

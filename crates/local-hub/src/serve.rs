@@ -21,7 +21,7 @@ use crate::{
     config::{HttpsPort, LocalHubConfig},
     device_certificates::PeerCertificates,
     error::StartError,
-    hub::Hub,
+    hub::{self, Hub},
     mqtt, rest,
 };
 
@@ -110,6 +110,8 @@ impl Serving {
         for listener in listeners.mqtt.into_iter().chain(listeners.https) {
             serving.listen(hub.clone(), listener, tls.clone());
         }
+        let jobs = hub::scheduler::run(hub.clone(), serving.stop.clone());
+        serving.tasks.spawn(jobs);
         serving
     }
 

@@ -10,6 +10,7 @@ mod jobs;
 mod messages;
 mod methods;
 mod registry;
+pub(crate) mod scheduler;
 mod twins;
 
 use std::{
@@ -28,7 +29,7 @@ use hub_protocol::{
 };
 use serde_json::json;
 use time::OffsetDateTime;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::{
     auth::Gate,
@@ -61,6 +62,8 @@ struct Inner {
     log: EventLog,
     /// `None` for a hub without limits, the usual case.
     limiter: Option<Limiter>,
+    /// Wakes the scheduler.
+    jobs_changed: Notify,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -121,6 +124,7 @@ impl Hub {
             events,
             log,
             limiter: config.limits.map(Limiter::new),
+            jobs_changed: Notify::new(),
         })))
     }
 

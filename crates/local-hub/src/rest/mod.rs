@@ -113,6 +113,17 @@ impl Call {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Rows a page is to have at most, where the client says so.
+    pub(crate) fn page_size(&self) -> Option<usize> {
+        self.header("x-ms-max-item-count").and_then(|count| count.parse().ok())
+    }
+
+    /// Where the page before ended.
+    pub(crate) fn continuation(&self) -> Option<String> {
+        let token = self.header("x-ms-continuation").filter(|token| !token.is_empty());
+        token.map(str::to_owned)
+    }
+
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, HubError> {
         serde_json::from_slice(&self.body).map_err(|error| {
             let code = if error.is_data() {

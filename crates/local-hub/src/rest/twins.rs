@@ -43,12 +43,7 @@ pub(super) async fn query(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
     let body: Body = call.json()?;
     let text = body.query.filter(|text| !text.trim().is_empty());
     let text = text.ok_or_else(|| HubError::new(ErrorCode::ArgumentNull, "BadRequest: the query is missing."))?;
-    let page_size = call.header("x-ms-max-item-count").and_then(|count| count.parse().ok());
-    let continuation = call
-        .header("x-ms-continuation")
-        .filter(|token| !token.is_empty())
-        .map(str::to_owned);
-    let page = hub.query(&text, page_size, continuation).await?;
+    let page = hub.query(&text, call.page_size(), call.continuation()).await?;
     // The C# client reads the item type with its case.
     let answer = match &page.rows {
         Rows::Twins(twins) => Answer::json(twins).header("x-ms-item-type", "Twin".into()),

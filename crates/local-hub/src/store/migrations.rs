@@ -123,12 +123,14 @@ const STEPS: &[&str] = &[
         payload TEXT NOT NULL,
         created TEXT NOT NULL,
         start_time TEXT NOT NULL,
+        started TEXT,
         end_time TEXT,
         max_execution_seconds INTEGER NOT NULL,
         status TEXT NOT NULL,
         failure_reason TEXT,
         status_message TEXT
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX jobs_waiting ON jobs (status, start_time);
     CREATE TABLE device_jobs (
         job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
         device_id TEXT NOT NULL,
@@ -144,6 +146,7 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (job_id, device_id, module_id)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX device_jobs_of ON device_jobs (device_id);
+    CREATE INDEX device_jobs_by_status ON device_jobs (job_id, status);
     CREATE TABLE registry_jobs (
         job_id TEXT NOT NULL PRIMARY KEY,
         properties TEXT NOT NULL

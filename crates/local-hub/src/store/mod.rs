@@ -6,6 +6,7 @@
 //! disk flush per batch, not per write. Reads run on a few connections of their own.
 
 mod devices;
+mod jobs;
 mod messages;
 mod migrations;
 mod policies;
@@ -29,6 +30,7 @@ use crate::{error::StoreError, events::HubEvent};
 pub(crate) use devices::{
     Credentials, IfMatch, connected, credentials, get as get_device, list as list_devices, statistics,
 };
+pub(crate) use jobs::{Answered, Calls, JobFilter, RunningJob, agenda, get as get_job, list as list_jobs};
 pub(crate) use messages::{FeedbackBatch, Message, NewMessage, Settlement, Take};
 pub(crate) use policies::{Policies, Right};
 pub(crate) use query::{Page, Rows};
