@@ -19,6 +19,11 @@ impl Answer {
     }
 }
 
+/// The status of an answer and the error it names in its header.
+pub(crate) fn code(answer: &Answer) -> (u16, &str) {
+    (answer.status, answer.header("iothub-errorcode").unwrap_or_default())
+}
+
 /// A token of this policy, good until `expiry` in seconds since 1970.
 pub(crate) fn token(connection: &ServiceConnectionString, expiry: u64) -> Secret {
     match &connection.credential {

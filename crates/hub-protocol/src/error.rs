@@ -49,6 +49,7 @@ codes! {
     InvalidDigitalTwinPatchPath = 400_508,
     IotHubUnauthorizedAccess = 401_002,
     IotHubUnauthorized = 401_003,
+    SystemModuleModifyUnauthorizedAccess = 401_100,
     IotHubQuotaExceeded = 403_002,
     JobQuotaExceeded = 403_003,
     DeviceMaximumQueueDepthExceeded = 403_004,

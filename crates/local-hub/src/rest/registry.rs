@@ -3,7 +3,7 @@
 use http::StatusCode;
 use hub_protocol::{
     ErrorCode, HubError,
-    identity::{DeviceIdentity, ExportImportDevice},
+    identity::{DeviceIdentity, ExportImportDevice, ModuleIdentity},
 };
 use serde_json::json;
 
@@ -60,20 +60,29 @@ pub(super) async fn service_statistics(hub: &Hub) -> Result<Answer, HubError> {
     Ok(Answer::json(&json!({ "connectedDeviceCount": hub.connected().await? })))
 }
 
-pub(super) async fn list_modules(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn list_modules(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    Ok(Answer::json(&hub.modules(call.segment(1)).await?))
 }
 
-pub(super) async fn get_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn get_module(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let module = hub.module(call.segment(1), call.segment(3)).await?;
+    Ok(Answer::json(&module).etag(&module.etag))
 }
 
-pub(super) async fn put_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn put_module(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let module: ModuleIdentity = call.json()?;
+    if module.device_id.as_str() != call.segment(1) || module.module_id.as_str() != call.segment(3) {
+        let text = "The device and module id in the body are not those in the path.";
+        return Err(HubError::new(ErrorCode::ArgumentInvalid, text));
+    }
+    let module = hub.put_module(module, call.if_match()).await?;
+    Ok(Answer::json(&module).etag(&module.etag))
 }
 
-pub(super) async fn delete_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn delete_module(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    hub.delete_module(call.segment(1), call.segment(3), call.if_match())
+        .await?;
+    Ok(Answer::no_content())
 }
 
 pub(super) async fn regenerate_keys(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {

@@ -5,10 +5,14 @@
 //! events, in order. So an acknowledged write is a committed one, and a busy hub pays for one
 //! disk flush per batch, not per write. Reads run on a few connections of their own.
 
+mod bulk;
 mod devices;
+mod identities;
 mod migrations;
+mod modules;
 mod policies;
 mod query;
+mod scopes;
 mod subscriptions;
 mod twins;
 
@@ -25,9 +29,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{error::StoreError, events::HubEvent};
 
-pub(crate) use devices::{
-    Credentials, IfMatch, connected, credentials, get as get_device, list as list_devices, statistics,
-};
+pub(crate) use devices::{connected, get as get_device, list as list_devices, statistics};
+pub(crate) use identities::{Credentials, IfMatch, credentials};
+pub(crate) use modules::{get as get_module, list as list_modules};
 pub(crate) use policies::{Policies, Right};
 pub(crate) use query::{Page, Rows, run as run_query};
 pub(crate) use subscriptions::StoredSession;

@@ -12,7 +12,7 @@ use hub_protocol::{
 };
 use rusqlite::{Connection, params_from_iter, types::Value};
 
-use super::{devices::MESSAGE_COUNT, twins};
+use super::{identities::MESSAGE_COUNT, twins};
 use crate::error::StoreError;
 
 pub(crate) enum Rows {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hub_protocol::{
     ClientId, DeviceId, ErrorCode, HubError, Timestamp,
-    identity::Authentication,
+    identity::{Authentication, ConnectionState},
     merge::{self, Object},
     twin::{PropertySet, Twin, TwinPatch, TwinProperties, twin_etag},
 };
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     Transaction,
-    devices::{IfMatch, MESSAGE_COUNT, connection_state, identity_etag, status},
+    identities::{IfMatch, MESSAGE_COUNT, identity_etag, json, status, time},
 };
 use crate::{
     error::StoreError,
@@ -36,11 +36,10 @@ pub(super) const COLUMNS: &str =
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
     let text = |column: &str| row.get::<_, String>(column);
-    let time = |column: &str| Ok::<_, rusqlite::Error>(Timestamp::parse(&text(column)?).unwrap_or(Timestamp::NEVER));
     let object = |column: &str| {
         serde_json::from_str::<Object>(row.get_ref(column)?.as_str()?).map_err(|_| rusqlite::Error::InvalidQuery)
     };
-    let authentication: Authentication = serde_json::from_str(&text("authentication")?).unwrap_or_default();
+    let authentication: Authentication = json(row, "authentication")?;
     Ok(Twin {
         device_id: DeviceId::new(text("device_id")?).map_err(|_| rusqlite::Error::InvalidQuery)?,
         module_id: Some(text("module_id")?)
@@ -50,11 +49,11 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
             .map_err(|_| rusqlite::Error::InvalidQuery)?,
         etag: twin_etag(row.get("twin_etag")?),
         device_etag: identity_etag(row.get("etag")?),
-        status: status(&text("status")?),
+        status: status(row, "status")?,
         status_reason: row.get("status_reason")?,
-        status_update_time: time("status_updated")?,
-        connection_state: connection_state(&text("connection_state")?),
-        last_activity_time: time("last_activity")?,
+        status_update_time: time(row, "status_updated")?,
+        connection_state: ConnectionState::parse(&text("connection_state")?).unwrap_or_default(),
+        last_activity_time: time(row, "last_activity")?,
         cloud_to_device_message_count: row.get("message_count")?,
         authentication_type: authentication.kind,
         x509_thumbprint: authentication.x509_thumbprint,
@@ -73,9 +72,9 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
                 version: row.get("reported_version")?,
             },
         },
-        capabilities: serde_json::from_str(&text("capabilities")?).unwrap_or_default(),
+        capabilities: json(row, "capabilities")?,
         device_scope: row.get("device_scope")?,
-        parent_scopes: serde_json::from_str(&text("parent_scopes")?).unwrap_or_default(),
+        parent_scopes: json(row, "parent_scopes")?,
         configurations: object("configurations")?,
     })
 }

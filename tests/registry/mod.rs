@@ -1,4 +1,6 @@
-//! Device identities over REST.
+//! Identities over REST.
+
+mod modules;
 
 use hub_client::IfMatch;
 use hub_protocol::{

@@ -1,0 +1,217 @@
+//! Module identities and their twins.
+
+use hub_protocol::{ClientId, identity::Status};
+use local_hub::HubEvent;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    id,
+    rest::{Answer, code},
+    world::{World, event},
+};
+
+impl World {
+    pub(super) async fn put_module(&self, path: &str, condition: Option<&str>, extra: Value) -> Answer {
+        let (device, module) = path.split_once('/').unwrap();
+        let mut body = json!({ "deviceId": device, "moduleId": module });
+        body.as_object_mut().unwrap().append(&mut crate::support::object(extra));
+        let headers: Vec<_> = condition.map(|condition| ("If-Match", condition)).into_iter().collect();
+        let path = format!("/devices/{device}/modules/{module}");
+        self.call(Method::PUT, &path, &headers, body.to_string()).await
+    }
+}
+
+#[tokio::test]
+async fn rg_11_a_module_is_put_once_and_then_only_conditionally() {
+    let world = World::start().await;
+    world.device("d").await;
+    let created = world.put_module("d/m", None, json!({ "managedBy": "me" })).await;
+    assert_eq!(created.status, 200, "{}", created.body);
+    assert_eq!(
+        created.header("etag"),
+        Some(&*format!("\"{}\"", created.body["etag"].as_str().unwrap()))
+    );
+    assert_eq!(created.body["managedBy"], "me");
+    assert_eq!(created.body["authentication"]["type"], "sas");
+    assert_eq!(created.body["connectionState"], "Disconnected");
+    let key = |answer: &Answer| {
+        answer.body["authentication"]["symmetricKey"]["primaryKey"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    for field in [
+        "generationId",
+        "connectionStateUpdatedTime",
+        "lastActivityTime",
+        "cloudToDeviceMessageCount",
+    ] {
+        assert!(created.body.get(field).is_some(), "{field}");
+    }
+    for field in ["status", "capabilities", "deviceScope", "parentScopes"] {
+        assert!(created.body.get(field).is_none(), "{field} is a device's");
+    }
+    assert_eq!(
+        code(&world.put_module("d/m", None, json!({})).await),
+        (409, "ModuleAlreadyExistsOnDevice")
+    );
+    let etag = created.body["etag"].as_str().unwrap();
+    let replaced = world.put_module("d/m", Some(etag), json!({})).await;
+    assert_eq!(
+        (replaced.status, &replaced.body["managedBy"]),
+        (200, &Value::Null),
+        "a full replace"
+    );
+    assert_ne!(key(&replaced), key(&created), "no keys given, fresh keys made");
+    assert_eq!(replaced.body["generationId"], created.body["generationId"]);
+    assert_eq!(
+        code(&world.put_module("d/m", Some(etag), json!({})).await),
+        (412, "PreconditionFailed")
+    );
+    assert_eq!(
+        code(&world.put_module("d/none", Some("\"*\""), json!({})).await),
+        (404, "ModuleNotFound")
+    );
+    assert_eq!(
+        code(&world.put_module("d/$x", None, json!({})).await),
+        (400, "ArgumentInvalid")
+    );
+    assert_eq!(
+        code(&world.put_module("nobody/m", None, json!({})).await),
+        (404, "DeviceNotFound")
+    );
+    let other = json!({ "deviceId": "d", "moduleId": "other" }).to_string();
+    let mismatch = world.call(Method::PUT, "/devices/d/modules/m", &[], other).await;
+    assert_eq!(code(&mismatch), (400, "ArgumentInvalid"));
+    let twin = world
+        .call(Method::GET, "/twins/d/modules/none", &[], String::new())
+        .await;
+    assert_eq!(code(&twin), (404, "DeviceNotFound"));
+}
+
+#[tokio::test]
+async fn rg_11_modules_are_read_listed_and_deleted_like_devices() {
+    let world = World::start().await;
+    world.device("d").await;
+    world.put_module("d/b", None, json!({})).await;
+    let made = world.put_module("d/a", None, json!({})).await;
+    let get = |path: &'static str| world.call(Method::GET, path, &[], String::new());
+    assert_eq!(get("/devices/d/modules/a").await.body, made.body);
+    let listed = get("/Devices/d/MODULES").await.body;
+    let names: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|module| &module["moduleId"])
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(code(&get("/devices/nobody/modules").await), (404, "DeviceNotFound"));
+    assert_eq!(code(&get("/devices/nobody/modules/a").await), (404, "DeviceNotFound"));
+    assert_eq!(code(&get("/devices/d/modules/none").await), (404, "ModuleNotFound"));
+    let delete = |condition: Option<&'static str>| {
+        let headers: Vec<_> = condition.map(|condition| ("If-Match", condition)).into_iter().collect();
+        let world = &world;
+        async move {
+            world
+                .call(Method::DELETE, "/devices/d/modules/a", &headers, String::new())
+                .await
+        }
+    };
+    assert_eq!(code(&delete(None).await), (412, "PreconditionFailed"));
+    assert_eq!(code(&delete(Some("\"old\"")).await), (412, "PreconditionFailed"));
+    assert_eq!(delete(Some("*")).await.status, 204);
+    assert_eq!(code(&delete(Some("*")).await), (404, "ModuleNotFound"));
+    assert_eq!(
+        world.client.statistics().await.unwrap().total_device_count,
+        1,
+        "modules are no devices"
+    );
+}
+
+#[tokio::test]
+async fn a_module_has_a_twin_of_its_own_and_its_events() {
+    let world = World::start().await;
+    world.device("d").await;
+    let mut events = world.hub.subscribe();
+    let made = world.put_module("d/m", None, json!({})).await;
+    let told = event(&mut events, "the module", |event| match event {
+        HubEvent::IdentityChanged { twin, .. } => Some(twin.clone()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(told.client_id(), ClientId::new("d", Some("m")).unwrap());
+    assert_eq!(told.device_etag, made.body["etag"].as_str().unwrap());
+    let patch = json!({ "tags": { "hall": "B" }, "properties": { "desired": { "n": 1 } } }).to_string();
+    let twin = world.call(Method::PATCH, "/twins/d/modules/m", &[], patch).await;
+    assert_eq!(twin.status, 200);
+    assert_eq!(
+        (&twin.body["moduleId"], &twin.body["tags"]["hall"]),
+        (&json!("m"), &json!("B"))
+    );
+    assert!(
+        world.twin(&id("d")).await.tags.is_empty(),
+        "the device's twin is another"
+    );
+
+    let mut device = world.client.device(&id("d")).await.unwrap();
+    device.status = Status::Disabled;
+    world
+        .client
+        .update_device(&device, hub_client::IfMatch::Any)
+        .await
+        .unwrap();
+    event(
+        &mut events,
+        "the module to be disabled with its device",
+        |event| match event {
+            HubEvent::IdentityChanged { twin, .. } if twin.module_id.is_some() => {
+                (twin.status == Status::Disabled).then_some(())
+            }
+            _ => None,
+        },
+    )
+    .await;
+    world
+        .client
+        .delete_device(&id("d"), hub_client::IfMatch::Any)
+        .await
+        .unwrap();
+    let gone = event(&mut events, "the module to go with its device", |event| match event {
+        HubEvent::IdentityDeleted { id } => Some(id.clone()),
+        _ => None,
+    })
+    .await;
+    assert_eq!(gone.to_string(), "d/m");
+    let twin = world.call(Method::GET, "/twins/d/modules/m", &[], String::new()).await;
+    assert_eq!(twin.status, 404);
+}
+
+#[tokio::test]
+async fn a_module_that_asks_for_no_authentication_gets_keys() {
+    let world = World::start().await;
+    world.device("d").await;
+    let made = world
+        .put_module("d/m", None, json!({ "authentication": { "type": "none" } }))
+        .await;
+    assert_eq!(made.body["authentication"]["type"], "sas");
+    assert!(made.body["authentication"]["symmetricKey"]["primaryKey"].is_string());
+}
+
+#[tokio::test]
+async fn a_device_has_fifty_modules_and_not_one_more() {
+    let world = World::start().await;
+    world.device("d").await;
+    let modules: Vec<_> = (0..50)
+        .map(|n| json!({ "id": "d", "moduleId": format!("m{n}"), "importMode": "create" }))
+        .collect();
+    let made = world
+        .call(Method::POST, "/devices", &[], json!(modules).to_string())
+        .await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    assert_eq!(
+        code(&world.put_module("d/one-more", None, json!({})).await),
+        (413, "TooManyModulesOnDevice")
+    );
+    world.put_module("d/m7", Some("*"), json!({})).await;
+}
