@@ -3,6 +3,8 @@
 mod authentication;
 mod bulk;
 mod id;
+mod job;
+mod keys;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -11,6 +13,8 @@ use crate::{Timestamp, sas::SasKey, wire_enum::wire_enum};
 pub use authentication::{Authentication, AuthenticationType, SymmetricKey, X509Thumbprint};
 pub use bulk::{BulkRegistryError, BulkRegistryResult, ExportImportDevice, ImportMode, ImportProperties, MAX_BULK};
 pub use id::{ClientId, DeviceId, InvalidDeviceId, ModuleId};
+pub use job::{RegistryJob, RegistryJobRequest, RegistryJobStatus, RegistryJobType};
+pub use keys::{KeyOwner, KeyRegeneration, KeyRegenerationError, KeyRegenerationResult, PolicyKey, RotatedKeys};
 
 /// Modules of one device, those of the hub itself included.
 pub const MAX_MODULES: usize = 50;

@@ -13,6 +13,7 @@ mod registry;
 mod twins;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -29,6 +30,7 @@ use hub_protocol::{
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth::Gate,
@@ -59,6 +61,10 @@ struct Inner {
     log: EventLog,
     /// `None` for a hub without limits, the usual case.
     limiter: Option<Limiter>,
+    containers: PathBuf,
+    /// What runs without a caller; ends with the hub.
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -110,6 +116,9 @@ impl Hub {
             events,
             log,
             limiter: config.limits.map(Limiter::new),
+            containers: config.containers_dir(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
         })))
     }
 
@@ -181,6 +190,9 @@ impl Hub {
     }
 
     pub(crate) async fn close(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
         self.0.store.flush().await;
         let log = self.0.log.clone();
         // A thread of its own may wait for the disk; this one may not.

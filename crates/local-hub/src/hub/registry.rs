@@ -2,7 +2,10 @@
 
 use hub_protocol::{
     DeviceConnectionString, DeviceId, ErrorCode, HubError, Secret,
-    identity::{BulkRegistryResult, DeviceIdentity, ExportImportDevice, ModuleIdentity, RegistryStatistics},
+    identity::{
+        BulkRegistryResult, DeviceIdentity, ExportImportDevice, KeyRegeneration, KeyRegenerationResult, ModuleIdentity,
+        PolicyKey, RegistryStatistics,
+    },
 };
 
 use super::{Hub, now};
@@ -78,6 +81,17 @@ impl Hub {
         self.0
             .store
             .write(move |transaction| transaction.bulk(&items, now()))
+            .await
+    }
+
+    pub(crate) async fn regenerate_keys(&self, request: KeyRegeneration) -> Result<KeyRegenerationResult, HubError> {
+        let key = PolicyKey::parse(&request.policy_key).ok_or_else(|| {
+            let text = "The policyKey is primaryKey, secondaryKey or both.";
+            HubError::new(ErrorCode::InvalidPolicyKey, text)
+        })?;
+        self.0
+            .store
+            .write(move |transaction| transaction.regenerate_keys(key, &request.devices))
             .await
     }
 

@@ -81,7 +81,8 @@ pub(crate) struct Credentials {
 /// `None` when there is no such identity.
 pub(crate) fn credentials(connection: &Connection, id: &ClientId) -> Result<Option<Credentials>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT own.authentication, own.generation_id, own.status, device.authentication AS parent
+        "SELECT own.authentication AS authentication, own.generation_id AS generation_id, own.status AS status,
+            device.authentication AS parent
          FROM identities AS own JOIN identities AS device ON device.device_id = own.device_id AND device.module_id = ''
          WHERE own.device_id = ?1 AND own.module_id = ?2",
     )?;

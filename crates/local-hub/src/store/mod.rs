@@ -7,11 +7,14 @@
 
 mod bulk;
 mod devices;
+mod export;
 mod identities;
+mod keys;
 mod migrations;
 mod modules;
 mod policies;
 mod query;
+mod registry_jobs;
 mod scopes;
 mod subscriptions;
 mod twins;
@@ -30,10 +33,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::{error::StoreError, events::HubEvent};
 
 pub(crate) use devices::{connected, get as get_device, list as list_devices, statistics};
+pub(crate) use export::{count as count_identities, page as export_page};
 pub(crate) use identities::{Credentials, IfMatch, credentials};
 pub(crate) use modules::{get as get_module, list as list_modules};
 pub(crate) use policies::{Policies, Right};
 pub(crate) use query::{Page, Rows, run as run_query};
+pub(crate) use registry_jobs::{get as get_registry_job, list as list_registry_jobs};
 pub(crate) use subscriptions::StoredSession;
 pub(crate) use twins::{TwinWrite, get as get_twin};
 
@@ -210,6 +215,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         "UPDATE identities SET connection_state = 'Disconnected' WHERE connection_state = 'Connected'",
         [],
     )?;
+    registry_jobs::fail_interrupted(&connection)?;
     Ok(connection)
 }
 

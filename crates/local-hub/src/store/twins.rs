@@ -6,7 +6,7 @@ use hub_protocol::{
     ClientId, DeviceId, ErrorCode, HubError, Timestamp,
     identity::{Authentication, ConnectionState},
     merge::{self, Object},
-    twin::{PropertySet, Twin, TwinPatch, TwinProperties, twin_etag},
+    twin::{PropertySet, Twin, TwinPatch, TwinProperties, twin_etag, twin_etag_counter},
 };
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde_json::Value;
@@ -89,6 +89,22 @@ pub(crate) fn get(connection: &Connection, id: &ClientId) -> Result<Twin, StoreE
     twin.ok_or_else(|| HubError::device_not_found(id).into())
 }
 
+/// Both versions are said, as the service says them.
+fn check_version(if_match: &IfMatch, etag: &str) -> Result<(), HubError> {
+    match if_match {
+        IfMatch::Etag(given) if given != etag => {
+            let version = |etag: &str| twin_etag_counter(etag).map_or_else(|| etag.to_owned(), |n| n.to_string());
+            let text = format!(
+                "Precondition failed: Device version did not match, existingVersion:{} newVersion:{}",
+                version(etag),
+                version(given)
+            );
+            Err(HubError::new(ErrorCode::PreconditionFailed, text))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn contains_null(object: &Object) -> bool {
     object.values().any(|value| match value {
         Value::Null => true,
@@ -137,7 +153,7 @@ impl Transaction<'_> {
         now: Timestamp,
     ) -> Result<Arc<Twin>, StoreError> {
         let mut twin = get(self.sql, id)?;
-        if_match.check(&twin.etag)?;
+        check_version(if_match, &twin.etag)?;
         let given = |section: Option<&Object>| match (section, how) {
             (Some(section), _) => Some(merge::without_system_keys(section)),
             (None, TwinWrite::Replace) => Some(Object::new()),
