@@ -20,5 +20,8 @@ mod mqtt;
 mod query;
 mod registry;
 mod scale;
+mod service_auth;
+mod service_errors;
 mod support;
 mod twins;
+mod twins_over_rest;

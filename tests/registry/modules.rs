@@ -5,42 +5,23 @@ use local_hub::HubEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::{etag, primary_key};
 use crate::support::{
     id,
-    rest::{Answer, code},
+    rest::code,
     world::{World, event},
 };
-
-impl World {
-    pub(super) async fn put_module(&self, path: &str, condition: Option<&str>, extra: Value) -> Answer {
-        let (device, module) = path.split_once('/').unwrap();
-        let mut body = json!({ "deviceId": device, "moduleId": module });
-        body.as_object_mut().unwrap().append(&mut crate::support::object(extra));
-        let headers: Vec<_> = condition.map(|condition| ("If-Match", condition)).into_iter().collect();
-        let path = format!("/devices/{device}/modules/{module}");
-        self.call(Method::PUT, &path, &headers, body.to_string()).await
-    }
-}
 
 #[tokio::test]
 async fn rg_11_a_module_is_put_once_and_then_only_conditionally() {
     let world = World::start().await;
     world.device("d").await;
-    let created = world.put_module("d/m", None, json!({ "managedBy": "me" })).await;
+    let created = world.put("d/m", None, json!({ "managedBy": "me" })).await;
     assert_eq!(created.status, 200, "{}", created.body);
-    assert_eq!(
-        created.header("etag"),
-        Some(&*format!("\"{}\"", created.body["etag"].as_str().unwrap()))
-    );
+    assert_eq!(created.header("etag"), Some(&*format!("\"{}\"", etag(&created))));
     assert_eq!(created.body["managedBy"], "me");
     assert_eq!(created.body["authentication"]["type"], "sas");
     assert_eq!(created.body["connectionState"], "Disconnected");
-    let key = |answer: &Answer| {
-        answer.body["authentication"]["symmetricKey"]["primaryKey"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
     for field in [
         "generationId",
         "connectionStateUpdatedTime",
@@ -53,40 +34,42 @@ async fn rg_11_a_module_is_put_once_and_then_only_conditionally() {
         assert!(created.body.get(field).is_none(), "{field} is a device's");
     }
     assert_eq!(
-        code(&world.put_module("d/m", None, json!({})).await),
+        code(&world.put("d/m", None, json!({})).await),
         (409, "ModuleAlreadyExistsOnDevice")
     );
-    let etag = created.body["etag"].as_str().unwrap();
-    let replaced = world.put_module("d/m", Some(etag), json!({})).await;
+    let old = etag(&created);
+    let replaced = world.put("d/m", Some(&old), json!({})).await;
     assert_eq!(
         (replaced.status, &replaced.body["managedBy"]),
         (200, &Value::Null),
         "a full replace"
     );
-    assert_ne!(key(&replaced), key(&created), "no keys given, fresh keys made");
+    assert_ne!(
+        primary_key(&replaced),
+        primary_key(&created),
+        "no keys given, fresh keys made"
+    );
     assert_eq!(replaced.body["generationId"], created.body["generationId"]);
     assert_eq!(
-        code(&world.put_module("d/m", Some(etag), json!({})).await),
+        code(&world.put("d/m", Some(&old), json!({})).await),
         (412, "PreconditionFailed")
     );
     assert_eq!(
-        code(&world.put_module("d/none", Some("\"*\""), json!({})).await),
+        code(&world.put("d/none", Some("\"*\""), json!({})).await),
         (404, "ModuleNotFound")
     );
     assert_eq!(
-        code(&world.put_module("d/$x", None, json!({})).await),
+        code(&world.put("d/$x", None, json!({})).await),
         (400, "ArgumentInvalid")
     );
     assert_eq!(
-        code(&world.put_module("nobody/m", None, json!({})).await),
+        code(&world.put("nobody/m", None, json!({})).await),
         (404, "DeviceNotFound")
     );
     let other = json!({ "deviceId": "d", "moduleId": "other" }).to_string();
     let mismatch = world.call(Method::PUT, "/devices/d/modules/m", &[], other).await;
     assert_eq!(code(&mismatch), (400, "ArgumentInvalid"));
-    let twin = world
-        .call(Method::GET, "/twins/d/modules/none", &[], String::new())
-        .await;
+    let twin = world.get("/twins/d/modules/none").await;
     assert_eq!(code(&twin), (404, "DeviceNotFound"));
 }
 
@@ -94,11 +77,10 @@ async fn rg_11_a_module_is_put_once_and_then_only_conditionally() {
 async fn rg_11_modules_are_read_listed_and_deleted_like_devices() {
     let world = World::start().await;
     world.device("d").await;
-    world.put_module("d/b", None, json!({})).await;
-    let made = world.put_module("d/a", None, json!({})).await;
-    let get = |path: &'static str| world.call(Method::GET, path, &[], String::new());
-    assert_eq!(get("/devices/d/modules/a").await.body, made.body);
-    let listed = get("/Devices/d/MODULES").await.body;
+    world.put("d/b", None, json!({})).await;
+    let made = world.put("d/a", None, json!({})).await;
+    assert_eq!(world.get("/devices/d/modules/a").await.body, made.body);
+    let listed = world.get("/Devices/d/MODULES").await.body;
     let names: Vec<_> = listed
         .as_array()
         .unwrap()
@@ -106,18 +88,19 @@ async fn rg_11_modules_are_read_listed_and_deleted_like_devices() {
         .map(|module| &module["moduleId"])
         .collect();
     assert_eq!(names, ["a", "b"]);
-    assert_eq!(code(&get("/devices/nobody/modules").await), (404, "DeviceNotFound"));
-    assert_eq!(code(&get("/devices/nobody/modules/a").await), (404, "DeviceNotFound"));
-    assert_eq!(code(&get("/devices/d/modules/none").await), (404, "ModuleNotFound"));
-    let delete = |condition: Option<&'static str>| {
-        let headers: Vec<_> = condition.map(|condition| ("If-Match", condition)).into_iter().collect();
-        let world = &world;
-        async move {
-            world
-                .call(Method::DELETE, "/devices/d/modules/a", &headers, String::new())
-                .await
-        }
-    };
+    assert_eq!(
+        code(&world.get("/devices/nobody/modules").await),
+        (404, "DeviceNotFound")
+    );
+    assert_eq!(
+        code(&world.get("/devices/nobody/modules/a").await),
+        (404, "DeviceNotFound")
+    );
+    assert_eq!(
+        code(&world.get("/devices/d/modules/none").await),
+        (404, "ModuleNotFound")
+    );
+    let delete = |condition: Option<&'static str>| world.delete("/devices/d/modules/a", condition);
     assert_eq!(code(&delete(None).await), (412, "PreconditionFailed"));
     assert_eq!(code(&delete(Some("\"old\"")).await), (412, "PreconditionFailed"));
     assert_eq!(delete(Some("*")).await.status, 204);
@@ -134,7 +117,7 @@ async fn a_module_has_a_twin_of_its_own_and_its_events() {
     let world = World::start().await;
     world.device("d").await;
     let mut events = world.hub.subscribe();
-    let made = world.put_module("d/m", None, json!({})).await;
+    let made = world.put("d/m", None, json!({})).await;
     let told = event(&mut events, "the module", |event| match event {
         HubEvent::IdentityChanged { twin, .. } => Some(twin.clone()),
         _ => None,
@@ -183,7 +166,7 @@ async fn a_module_has_a_twin_of_its_own_and_its_events() {
     })
     .await;
     assert_eq!(gone.to_string(), "d/m");
-    let twin = world.call(Method::GET, "/twins/d/modules/m", &[], String::new()).await;
+    let twin = world.get("/twins/d/modules/m").await;
     assert_eq!(twin.status, 404);
 }
 
@@ -192,7 +175,7 @@ async fn a_module_that_asks_for_no_authentication_gets_keys() {
     let world = World::start().await;
     world.device("d").await;
     let made = world
-        .put_module("d/m", None, json!({ "authentication": { "type": "none" } }))
+        .put("d/m", None, json!({ "authentication": { "type": "none" } }))
         .await;
     assert_eq!(made.body["authentication"]["type"], "sas");
     assert!(made.body["authentication"]["symmetricKey"]["primaryKey"].is_string());
@@ -205,13 +188,11 @@ async fn a_device_has_fifty_modules_and_not_one_more() {
     let modules: Vec<_> = (0..50)
         .map(|n| json!({ "id": "d", "moduleId": format!("m{n}"), "importMode": "create" }))
         .collect();
-    let made = world
-        .call(Method::POST, "/devices", &[], json!(modules).to_string())
-        .await;
+    let made = world.bulk(&modules).await;
     assert_eq!(made.status, 200, "{}", made.body);
     assert_eq!(
-        code(&world.put_module("d/one-more", None, json!({})).await),
+        code(&world.put("d/one-more", None, json!({})).await),
         (413, "TooManyModulesOnDevice")
     );
-    world.put_module("d/m7", Some("*"), json!({})).await;
+    world.put("d/m7", Some("*"), json!({})).await;
 }

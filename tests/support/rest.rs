@@ -32,41 +32,80 @@ pub(crate) fn token(connection: &ServiceConnectionString, expiry: u64) -> Secret
     }
 }
 
-impl World {
-    fn http(&self) -> reqwest::Client {
-        let client = reqwest::Client::builder().tls_backend_preconfigured(ClientConfig::clone(&self.tls));
-        client.no_proxy().build().unwrap()
-    }
+/// Plain HTTPS to a hub, over connections it keeps.
+pub(crate) struct Rest {
+    http: reqwest::Client,
+    host: String,
+}
 
-    /// As policy `iothubowner`.
-    pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
-        let owner = self.hub.service_connection_string();
+impl Rest {
+    /// `target` is the path with its whole query.
+    pub(crate) async fn send(
+        &self,
+        authorization: Option<&str>,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
         let mut request = self
-            .http()
-            .request(
-                method,
-                format!("https://{}{path}?api-version=2021-04-12", owner.host_name),
-            )
-            .header("Authorization", token(&owner, unix_now() + 600).expose())
+            .http
+            .request(method, format!("https://{}{target}", self.host))
             .body(body);
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        answer(request).await
+        let answer = request.send().await.unwrap();
+        Answer {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            body: serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn rest(&self) -> Rest {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(ClientConfig::clone(&self.tls))
+            .no_proxy()
+            .build()
+            .unwrap();
+        let host = self.hub.service_connection_string().host_name;
+        Rest { http, host }
+    }
+
+    /// As `iothubowner`.
+    pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+        let token = token(&self.hub.service_connection_string(), unix_now() + 600);
+        self.call_as(&token, method, path, headers, body).await
+    }
+
+    /// With this token; `path` may have a query.
+    pub(crate) async fn call_as(
+        &self,
+        token: &Secret,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let target = format!("{path}{separator}api-version=2021-04-12");
+        self.rest()
+            .send(Some(token.expose()), method, &target, headers, body)
+            .await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, &[], String::new()).await
     }
 
     /// Without a token and a version.
     pub(crate) async fn call_plainly(&self, method: Method, path: &str) -> Answer {
-        let host = self.hub.service_connection_string().host_name;
-        answer(self.http().request(method, format!("https://{host}{path}"))).await
-    }
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let answer = request.send().await.unwrap();
-    Answer {
-        status: answer.status().as_u16(),
-        headers: answer.headers().clone(),
-        body: serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
+        self.rest().send(None, method, path, &[], String::new()).await
     }
 }

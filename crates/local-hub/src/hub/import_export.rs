@@ -1,10 +1,13 @@
 //! Import and export of the registry (service.md 2.6).
 //!
 //! Container URIs mean folders below `containers` of the data folder ([`crate::containers`]). A
-//! job is a row and a task: the row says how far it is, and its task stops where the row says
-//! that it was cancelled, or when the hub closes. One that a hub did not end has failed.
+//! job is a row and a task: the row says how far it is, and the task ends when the job is cancelled
+//! or the hub closes. A job that a hub did not end has failed.
 
-use std::io;
+use std::{
+    io,
+    sync::{MutexGuard, PoisonError},
+};
 
 use hub_protocol::{
     ErrorCode, HubError,
@@ -15,6 +18,7 @@ use hub_protocol::{
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio_util::sync::CancellationToken;
 
 use super::{Hub, now};
 use crate::{
@@ -34,7 +38,7 @@ const MAX_DEFERRED: usize = 10_000;
 
 /// How a job ended early.
 enum Stop {
-    /// It was cancelled, or the hub is closing: what is to be said is said already.
+    /// It was cancelled: what is to be said is said already.
     Quietly,
     Failed(String),
 }
@@ -108,8 +112,15 @@ impl Hub {
                 .await?;
             return Err(error);
         }
+        let stop = self.0.stop.child_token();
+        *self.running() = Some((job.job_id.clone(), stop.clone()));
         let (hub, job_id) = (self.clone(), job.job_id.clone());
-        self.0.tasks.spawn(async move { hub.run(job_id, plan).await });
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = hub.run(job_id, plan) => {}
+            }
+        });
         Ok(job)
     }
 
@@ -124,7 +135,17 @@ impl Hub {
 
     /// Stops a job where it is; what it has done stays. One that is over stays as it is.
     pub(crate) async fn cancel_registry_job(&self, job_id: &str) -> Result<(), HubError> {
-        self.end(job_id, RegistryJobStatus::Cancelled, None).await
+        self.end(job_id, RegistryJobStatus::Cancelled, None).await?;
+        if let Some((running, stop)) = &*self.running()
+            && running == job_id
+        {
+            stop.cancel();
+        }
+        Ok(())
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<(String, CancellationToken)>> {
+        self.0.registry_job.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn end(&self, job_id: &str, status: RegistryJobStatus, reason: Option<String>) -> Result<(), HubError> {
@@ -182,9 +203,6 @@ impl Hub {
     }
 
     async fn advance(&self, job_id: &str, progress: u8) -> Result<(), Stop> {
-        if self.0.stop.is_cancelled() {
-            return Err(Stop::Quietly);
-        }
         let id = job_id.to_owned();
         let goes_on = self
             .0
@@ -260,9 +278,6 @@ struct Import<'a> {
 
 impl Import<'_> {
     async fn write(&mut self, items: Vec<ExportImportDevice>) -> Result<(), Stop> {
-        if self.hub.0.stop.is_cancelled() {
-            return Err(Stop::Quietly);
-        }
         let (id, progress) = (self.job_id.to_owned(), self.progress);
         let written = self.hub.0.store.write(move |transaction| {
             let done = transaction.import_lines(&id, progress, &items, now())?;

@@ -15,7 +15,7 @@ mod twins;
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -62,6 +62,8 @@ struct Inner {
     /// `None` for a hub without limits, the usual case.
     limiter: Option<Limiter>,
     containers: PathBuf,
+    /// The import or export under way, if it still is, and what stops it.
+    registry_job: Mutex<Option<(String, CancellationToken)>>,
     /// What runs without a caller; ends with the hub.
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -117,6 +119,7 @@ impl Hub {
             log,
             limiter: config.limits.map(Limiter::new),
             containers: config.containers_dir(),
+            registry_job: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         })))

@@ -99,6 +99,8 @@ impl Transaction<'_> {
         let if_match = match mode {
             Mode::Create => IfMatch::None,
             Mode::CreateOrUpdate | Mode::CreateOrUpdateIfMatchETag if !exists => IfMatch::None,
+            // They came with their device, so an import never finds them as they were.
+            Mode::CreateOrUpdateIfMatchETag if id.module_str().starts_with('$') => IfMatch::Any,
             Mode::CreateOrUpdateIfMatchETag => item.etag.as_deref().map_or(IfMatch::Any, etag),
             Mode::UpdateIfMatchETag | Mode::DeleteIfMatchETag => etag(item.etag.as_deref().unwrap_or_default()),
             Mode::UpdateTwinIfMatchETag => etag(item.twin_etag.as_deref().unwrap_or_default()),
