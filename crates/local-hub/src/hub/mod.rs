@@ -150,7 +150,7 @@ impl Hub {
     }
 
     /// Waits for a place in the rate of `operation`, where there are rates.
-    pub(crate) async fn admit(&self, operation: Operation, cost: u32) -> Result<(), HubError> {
+    pub(crate) async fn throttle(&self, operation: Operation, cost: u32) -> Result<(), HubError> {
         match &self.0.limiter {
             None => Ok(()),
             Some(limiter) => limiter.admit(operation, cost).await,

@@ -41,7 +41,7 @@ pub(super) async fn delete_device(hub: &Hub, call: &Call) -> Result<Answer, HubE
 
 pub(super) async fn bulk(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
     let items: Vec<ExportImportDevice> = call.json()?;
-    hub.admit(Operation::Registry, u32::try_from(items.len()).unwrap_or(u32::MAX))
+    hub.throttle(Operation::Registry, u32::try_from(items.len()).unwrap_or(u32::MAX))
         .await?;
     let result = hub.bulk(items).await?;
     let status = if result.is_successful {

@@ -257,7 +257,7 @@ impl Endpoint {
     async fn admit_and_answer(self, hub: &Hub, call: &Call) -> Result<Answer, HubError> {
         admit(hub, call, self.access()).await?;
         if let Some(operation) = self.operation() {
-            hub.admit(operation, 1).await?;
+            hub.throttle(operation, 1).await?;
         }
         self.answer(hub, call).await
     }

@@ -31,7 +31,7 @@ pub(super) async fn invoke_method(hub: &Hub, call: &Call) -> Result<Answer, HubE
         return Err(HubError::new(ErrorCode::MessageTooLarge, text));
     }
     let request: MethodRequest = call.json()?;
-    hub.admit(Operation::Method, meters(call.body.len())).await?;
+    hub.throttle(Operation::Method, meters(call.body.len())).await?;
     Ok(Answer::json(&hub.invoke_method(&call.client_id()?, request).await?))
 }
 
