@@ -1,6 +1,10 @@
 //! Module identities and their twins.
 
-use hub_protocol::{ClientId, identity::Status};
+use hub_client::IfMatch;
+use hub_protocol::{
+    ClientId, ErrorCode,
+    identity::{ModuleIdentity, Status},
+};
 use local_hub::HubEvent;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -139,11 +143,7 @@ async fn a_module_has_a_twin_of_its_own_and_its_events() {
 
     let mut device = world.client.device(&id("d")).await.unwrap();
     device.status = Status::Disabled;
-    world
-        .client
-        .update_device(&device, hub_client::IfMatch::Any)
-        .await
-        .unwrap();
+    world.client.update_device(&device, IfMatch::Any).await.unwrap();
     event(
         &mut events,
         "the module to be disabled with its device",
@@ -155,11 +155,7 @@ async fn a_module_has_a_twin_of_its_own_and_its_events() {
         },
     )
     .await;
-    world
-        .client
-        .delete_device(&id("d"), hub_client::IfMatch::Any)
-        .await
-        .unwrap();
+    world.client.delete_device(&id("d"), IfMatch::Any).await.unwrap();
     let gone = event(&mut events, "the module to go with its device", |event| match event {
         HubEvent::IdentityDeleted { id } => Some(id.clone()),
         _ => None,
@@ -195,4 +191,33 @@ async fn a_device_has_fifty_modules_and_not_one_more() {
         (413, "TooManyModulesOnDevice")
     );
     world.put("d/m7", Some("*"), json!({})).await;
+}
+
+#[tokio::test]
+async fn the_client_makes_reads_replaces_and_deletes_modules() {
+    let world = World::start().await;
+    world.device("d").await;
+    let (device, module) = (id("d"), id("a:b%c"));
+    let made = world
+        .client
+        .create_module(&ModuleIdentity::new(device.clone(), module.clone()))
+        .await
+        .unwrap();
+    assert_eq!(world.client.module(&device, &module).await.unwrap(), made);
+    assert_eq!(world.client.modules(&device).await.unwrap(), [made.clone()]);
+    let mut changed = made.clone();
+    changed.managed_by = Some("me".into());
+    let condition = IfMatch::Etag(made.etag.clone());
+    let updated = world.client.update_module(&changed, condition.clone()).await.unwrap();
+    assert_eq!(updated.managed_by.as_deref(), Some("me"));
+    assert_eq!(updated.authentication, made.authentication, "given keys stay");
+    let stale = world.client.update_module(&changed, condition).await.unwrap_err();
+    assert_eq!(stale.code(), Some(ErrorCode::PreconditionFailed));
+    world
+        .client
+        .delete_module(&device, &module, IfMatch::Any)
+        .await
+        .unwrap();
+    let gone = world.client.module(&device, &module).await.unwrap_err();
+    assert_eq!(gone.code(), Some(ErrorCode::ModuleNotFound));
 }

@@ -11,6 +11,7 @@ mod error;
 mod etag;
 mod fault;
 mod methods;
+mod modules;
 mod query;
 mod resolver;
 pub mod retry;
