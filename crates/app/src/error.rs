@@ -218,7 +218,7 @@ impl From<local_hub::StartError> for AppError {
             E::DataDir { .. } | E::Database { .. } => Self::new(Code::Storage, sentence(&text))
                 .hint("Check that the disk has room and the folder can be written."),
             E::Certificates(_) => Self::new(Code::Internal, sentence(&text)),
-            E::Fixture(_) => Self::invalid(sentence(&text)),
+            E::Fixture(_) | E::DeviceAuthority { .. } => Self::invalid(sentence(&text)),
         }
     }
 }
