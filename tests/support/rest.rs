@@ -19,6 +19,11 @@ impl Answer {
     }
 }
 
+/// The status of an answer and the error it names in its header.
+pub(crate) fn code(answer: &Answer) -> (u16, &str) {
+    (answer.status, answer.header("iothub-errorcode").unwrap_or_default())
+}
+
 /// A token of this policy, good until `expiry` in seconds since 1970.
 pub(crate) fn token(connection: &ServiceConnectionString, expiry: u64) -> Secret {
     match &connection.credential {
@@ -27,13 +32,53 @@ pub(crate) fn token(connection: &ServiceConnectionString, expiry: u64) -> Secret
     }
 }
 
+/// Plain HTTPS to a hub, over connections it keeps.
+pub(crate) struct Rest {
+    http: reqwest::Client,
+    host: String,
+}
+
+impl Rest {
+    /// `target` is the path with its whole query.
+    pub(crate) async fn send(
+        &self,
+        authorization: Option<&str>,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .request(method, format!("https://{}{target}", self.host))
+            .body(body);
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        Answer {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            body: serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
+        }
+    }
+}
+
 impl World {
-    fn http(&self) -> reqwest::Client {
-        let client = reqwest::Client::builder().tls_backend_preconfigured(ClientConfig::clone(&self.tls));
-        client.no_proxy().build().unwrap()
+    pub(crate) fn rest(&self) -> Rest {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(ClientConfig::clone(&self.tls))
+            .no_proxy()
+            .build()
+            .unwrap();
+        let host = self.hub.service_connection_string().host_name;
+        Rest { http, host }
     }
 
-    /// As policy `iothubowner`.
+    /// As `iothubowner`.
     pub(crate) async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
         let token = token(&self.hub.service_connection_string(), unix_now() + 600);
         self.call_as(&token, method, path, headers, body).await
@@ -48,34 +93,19 @@ impl World {
         headers: &[(&str, &str)],
         body: String,
     ) -> Answer {
-        let owner = self.hub.service_connection_string();
         let separator = if path.contains('?') { '&' } else { '?' };
-        let mut request = self
-            .http()
-            .request(
-                method,
-                format!("https://{}{path}{separator}api-version=2021-04-12", owner.host_name),
-            )
-            .header("Authorization", token.expose())
-            .body(body);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        answer(request).await
+        let target = format!("{path}{separator}api-version=2021-04-12");
+        self.rest()
+            .send(Some(token.expose()), method, &target, headers, body)
+            .await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, &[], String::new()).await
     }
 
     /// Without a token and a version.
     pub(crate) async fn call_plainly(&self, method: Method, path: &str) -> Answer {
-        let host = self.hub.service_connection_string().host_name;
-        answer(self.http().request(method, format!("https://{host}{path}"))).await
-    }
-}
-
-async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let answer = request.send().await.unwrap();
-    Answer {
-        status: answer.status().as_u16(),
-        headers: answer.headers().clone(),
-        body: serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null),
+        self.rest().send(None, method, path, &[], String::new()).await
     }
 }

@@ -7,9 +7,7 @@ use futures_util::{StreamExt, stream};
 use hub_client::IfMatch;
 use hub_protocol::{
     DeviceConnectionString, DeviceId, Timestamp,
-    identity::{
-        Authentication, Capabilities, ConnectionState, ExportImportDevice, ImportMode, MAX_BULK, Status, SymmetricKey,
-    },
+    identity::{Authentication, ConnectionState, ExportImportDevice, ImportMode, MAX_BULK, Status, SymmetricKey},
     sas::SasKey,
 };
 use rusqlite::params;
@@ -282,16 +280,8 @@ impl OpenHub {
 
 fn bulk_item(id: DeviceId, mode: ImportMode) -> ExportImportDevice {
     ExportImportDevice {
-        id,
-        etag: None,
         import_mode: Some(mode),
-        status: Status::Enabled,
-        status_reason: None,
-        authentication: None,
-        twin_etag: None,
-        tags: None,
-        properties: None,
-        capabilities: Capabilities::default(),
+        ..ExportImportDevice::new(id)
     }
 }
 

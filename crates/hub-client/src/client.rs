@@ -118,14 +118,18 @@ impl Call {
 
 /// `/{collection}/{id}` with the id escaped.
 pub(crate) fn device_path(collection: &str, id: &DeviceId) -> Result<String, ClientError> {
+    Ok(format!("/{collection}/{}", escaped(id)?))
+}
+
+/// The id as a segment of a path.
+pub(crate) fn escaped(id: &DeviceId) -> Result<String, ClientError> {
     // URLs drop such segments even when escaped: the call would go to the whole collection.
     if matches!(id.as_str(), "." | "..") {
         return Err(ClientError::invalid(format!(
-            "a device named {id} cannot be addressed over HTTP"
+            "a device or module named {id} cannot be addressed over HTTP"
         )));
     }
-    let id = utf8_percent_encode(id.as_str(), hub_protocol::sas::UNRESERVED);
-    Ok(format!("/{collection}/{id}"))
+    Ok(utf8_percent_encode(id.as_str(), hub_protocol::sas::UNRESERVED).to_string())
 }
 
 /// Proxies from the environment are for the outside world, not for this machine.

@@ -40,12 +40,12 @@ impl HubClient {
         device: &DeviceIdentity,
         condition: IfMatch,
     ) -> Result<DeviceIdentity, ClientError> {
-        refuse_unconditional(&condition, "updating")?;
+        refuse_unconditional(&condition, "updating a device")?;
         self.read(&put(device, &condition)?).await
     }
 
     pub async fn delete_device(&self, id: &DeviceId, condition: IfMatch) -> Result<(), ClientError> {
-        refuse_unconditional(&condition, "deleting")?;
+        refuse_unconditional(&condition, "deleting a device")?;
         let call = Call::new(Method::DELETE, device_path("devices", id)?).condition(&condition)?;
         self.succeed(&call).await.map(drop)
     }
@@ -96,11 +96,9 @@ fn put(device: &DeviceIdentity, condition: &IfMatch) -> Result<Call, ClientError
         .json(device)
 }
 
-fn refuse_unconditional(condition: &IfMatch, what: &str) -> Result<(), ClientError> {
+pub(crate) fn refuse_unconditional(condition: &IfMatch, what: &str) -> Result<(), ClientError> {
     if *condition == IfMatch::None {
-        return Err(ClientError::invalid(format!(
-            "{what} a device needs an etag or \"any\""
-        )));
+        return Err(ClientError::invalid(format!("{what} needs an etag or \"any\"")));
     }
     Ok(())
 }

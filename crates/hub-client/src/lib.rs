@@ -13,6 +13,7 @@ mod fault;
 mod jobs;
 mod messages;
 mod methods;
+mod modules;
 mod query;
 mod resolver;
 pub mod retry;

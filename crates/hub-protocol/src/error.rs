@@ -49,6 +49,7 @@ codes! {
     InvalidDigitalTwinPatchPath = 400_508,
     IotHubUnauthorizedAccess = 401_002,
     IotHubUnauthorized = 401_003,
+    SystemModuleModifyUnauthorizedAccess = 401_100,
     IotHubQuotaExceeded = 403_002,
     JobQuotaExceeded = 403_003,
     DeviceMaximumQueueDepthExceeded = 403_004,
@@ -183,8 +184,12 @@ impl HubError {
     }
 }
 
+/// `A1-G:0-TimeStamp:06/01/2025 00:00:00`: the C# client wants it so.
 fn tracking(id: &str, now: Timestamp) -> String {
-    format!("{id}-G:0-TimeStamp:{now}")
+    let (date, time) = (now.0.date(), now.0.time());
+    let (month, day, year) = (u8::from(date.month()), date.day(), date.year());
+    let (hour, minute, second) = time.as_hms();
+    format!("{id}-G:0-TimeStamp:{month:02}/{day:02}/{year:04} {hour:02}:{minute:02}:{second:02}")
 }
 
 impl fmt::Display for HubError {
@@ -218,6 +223,18 @@ mod tests {
                 (Some(ErrorCode::DeviceNotOnline), error.message.clone())
             );
         }
+    }
+
+    #[test]
+    fn bodies_name_their_tracking_id_as_the_c_sharp_client_reads_it() {
+        let error = HubError::device_not_found("d");
+        let now = Timestamp::parse("2025-06-01T07:08:09.5Z").unwrap();
+        let tracking = "A1-G:0-TimeStamp:06/01/2025 07:08:09";
+        assert_eq!(
+            error.body("A1", now)["ExceptionMessage"],
+            format!("Tracking ID:{tracking}")
+        );
+        assert_eq!(error.twin_body("A1", now)["trackingId"], tracking);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod secret;
 pub mod timestamp;
 pub mod topic;
 pub mod twin;
+mod wire_enum;
 
 pub use connection_string::{ConnectionStringError, DeviceConnectionString, ServiceConnectionString};
 pub use error::{ErrorCode, HubError};

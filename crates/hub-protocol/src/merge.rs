@@ -184,18 +184,13 @@ pub fn check_size(section: &'static str, values: &Object) -> Result<(), TwinErro
     }
 }
 
-/// Drops every `$…` key, at any depth: SDKs send whole twin documents back, and the hub ignores
-/// `$metadata` and `$version` in them.
+/// Drops `$metadata` and `$version`, which SDKs send back with whole twin documents and the hub
+/// ignores. Any other name with a `$` stays, to be refused.
 pub fn without_system_keys(object: &Object) -> Object {
-    let keep = object.iter().filter(|(key, _)| !key.starts_with('$'));
-    keep.map(|(key, value)| {
-        let value = match value {
-            Value::Object(inner) => Value::Object(without_system_keys(inner)),
-            other => other.clone(),
-        };
-        (key.clone(), value)
-    })
-    .collect()
+    let keep = object
+        .iter()
+        .filter(|(key, _)| !matches!(key.as_str(), "$metadata" | "$version"));
+    keep.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -175,6 +175,13 @@ pub fn twin_etag(counter: u64) -> String {
     STANDARD.encode(counter.to_be_bytes())
 }
 
+/// The counter of a twin's etag; `None` for a text that is none.
+pub fn twin_etag_counter(etag: &str) -> Option<u64> {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let bytes = STANDARD.decode(etag).ok()?;
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -219,5 +226,7 @@ mod tests {
     #[test]
     fn the_first_etag_is_the_documented_one() {
         assert_eq!(twin_etag(1), "AAAAAAAAAAE=");
+        assert_eq!(twin_etag_counter("AAAAAAAAAAE="), Some(1));
+        assert_eq!(twin_etag_counter("AAE="), None);
     }
 }

@@ -73,6 +73,11 @@ impl LocalHubConfig {
         }
     }
 
+    /// Below it lie the files of import and export jobs.
+    pub(crate) fn containers_dir(&self) -> PathBuf {
+        self.data_dir.join("containers")
+    }
+
     pub(crate) fn database_file(&self) -> PathBuf {
         self.data_dir.join("hub.db")
     }
@@ -119,7 +124,7 @@ impl LocalHubConfig {
     }
 }
 
-fn make_private_dir(path: &std::path::Path) -> std::io::Result<()> {
+pub(crate) fn make_private_dir(path: &std::path::Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -7,9 +7,10 @@ use hub_protocol::{ClientId, Timestamp, job::JobStatus, merge::Object, twin::Twi
 /// A fact, told after it was committed.
 #[derive(Debug, Clone)]
 pub enum HubEvent {
-    /// A new identity, or a changed one (status, keys).
+    /// A new identity, or a changed one (status, keys). A change of a device's status is one of
+    /// its modules' too.
     IdentityChanged { twin: Arc<Twin>, created: bool },
-    /// A device goes with its modules; only the device is told.
+    /// A device goes with its modules; they are told before it.
     IdentityDeleted { id: ClientId },
     ConnectionChanged {
         id: ClientId,

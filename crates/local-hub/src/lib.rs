@@ -8,6 +8,7 @@
 mod auth;
 mod certificates;
 mod config;
+mod containers;
 mod device_certificates;
 mod error;
 mod events;

@@ -147,19 +147,12 @@ fn new_key() -> Result<SasKey> {
 fn new_device(id: &DeviceId, primary: &SasKey) -> Result<ExportImportDevice> {
     let secondary = new_key()?;
     Ok(ExportImportDevice {
-        id: id.clone(),
-        etag: None,
         import_mode: Some(ImportMode::Create),
-        status: Default::default(),
-        status_reason: None,
         authentication: Some(Authentication {
             symmetric_key: SymmetricKey::from_keys(primary, &secondary),
             ..Authentication::default()
         }),
-        twin_etag: None,
-        tags: None,
-        properties: None,
-        capabilities: Default::default(),
+        ..ExportImportDevice::new(id.clone())
     })
 }
 

@@ -14,8 +14,9 @@ pub(crate) mod scheduler;
 mod twins;
 
 use std::{
+    path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,6 +31,7 @@ use hub_protocol::{
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth::Gate,
@@ -64,6 +66,12 @@ struct Inner {
     limiter: Option<Limiter>,
     /// Wakes the scheduler.
     jobs_changed: Notify,
+    containers: PathBuf,
+    /// The import or export under way, if it still is, and what stops it.
+    registry_job: Mutex<Option<(String, CancellationToken)>>,
+    /// What runs without a caller; ends with the hub.
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -125,6 +133,10 @@ impl Hub {
             log,
             limiter: config.limits.map(Limiter::new),
             jobs_changed: Notify::new(),
+            containers: config.containers_dir(),
+            registry_job: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
         })))
     }
 
@@ -204,6 +216,9 @@ impl Hub {
     }
 
     pub(crate) async fn close(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
         self.0.store.flush().await;
         let log = self.0.log.clone();
         // A thread of its own may wait for the disk; this one may not.

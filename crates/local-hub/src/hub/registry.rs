@@ -2,7 +2,10 @@
 
 use hub_protocol::{
     DeviceConnectionString, DeviceId, ErrorCode, HubError, Secret,
-    identity::{BulkRegistryResult, DeviceIdentity, ExportImportDevice, RegistryStatistics},
+    identity::{
+        BulkRegistryResult, DeviceIdentity, ExportImportDevice, KeyRegeneration, KeyRegenerationResult, ModuleIdentity,
+        PolicyKey, RegistryStatistics,
+    },
 };
 
 use super::{Hub, now};
@@ -15,7 +18,7 @@ impl Hub {
     }
 
     pub(crate) async fn devices(&self, top: usize) -> Result<Vec<DeviceIdentity>, HubError> {
-        self.0.store.read(move |sql| store::list_devices(sql, top)).await
+        self.0.store.read(move |sql| store::list_devices(sql, "", top)).await
     }
 
     pub(crate) async fn put_device(
@@ -37,10 +40,58 @@ impl Hub {
             .await
     }
 
+    pub(crate) async fn module(&self, device_id: &str, module_id: &str) -> Result<ModuleIdentity, HubError> {
+        let (device_id, module_id) = (device_id.to_owned(), module_id.to_owned());
+        self.0
+            .store
+            .read(move |sql| store::get_module(sql, &device_id, &module_id))
+            .await
+    }
+
+    pub(crate) async fn modules(&self, device_id: &str) -> Result<Vec<ModuleIdentity>, HubError> {
+        let id = device_id.to_owned();
+        self.0.store.read(move |sql| store::list_modules(sql, &id)).await
+    }
+
+    pub(crate) async fn put_module(
+        &self,
+        module: ModuleIdentity,
+        if_match: IfMatch,
+    ) -> Result<ModuleIdentity, HubError> {
+        self.0
+            .store
+            .write(move |transaction| transaction.put_module(&module, &if_match, now()))
+            .await
+    }
+
+    pub(crate) async fn delete_module(
+        &self,
+        device_id: &str,
+        module_id: &str,
+        if_match: IfMatch,
+    ) -> Result<(), HubError> {
+        let (device_id, module_id) = (device_id.to_owned(), module_id.to_owned());
+        self.0
+            .store
+            .write(move |transaction| transaction.delete_module(&device_id, &module_id, &if_match))
+            .await
+    }
+
     pub(crate) async fn bulk(&self, items: Vec<ExportImportDevice>) -> Result<BulkRegistryResult, HubError> {
         self.0
             .store
             .write(move |transaction| transaction.bulk(&items, now()))
+            .await
+    }
+
+    pub(crate) async fn regenerate_keys(&self, request: KeyRegeneration) -> Result<KeyRegenerationResult, HubError> {
+        let key = PolicyKey::parse(&request.policy_key).ok_or_else(|| {
+            let text = "The policyKey is primaryKey, secondaryKey or both.";
+            HubError::new(ErrorCode::InvalidPolicyKey, text)
+        })?;
+        self.0
+            .store
+            .write(move |transaction| transaction.regenerate_keys(key, &request.devices))
             .await
     }
 

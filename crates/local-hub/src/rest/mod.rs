@@ -41,6 +41,9 @@ use crate::{
 /// A hundred devices of a bulk request with full twins, and room.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
+/// Names one answer; an error's body names the same.
+const REQUEST_ID: &str = "x-ms-request-id";
+
 /// Serves a connection to its end. `certificates` are what the client showed at the handshake.
 pub(crate) async fn serve(hub: Hub, stream: Box<TlsSocket>, certificates: PeerCertificates, stop: CancellationToken) {
     let upgrade = Arc::new(OnceLock::new());
@@ -89,6 +92,25 @@ impl Call {
     /// Segment `index` of the path; the endpoint's shape says that it is there.
     pub(crate) fn segment(&self, index: usize) -> &str {
         self.segments.get(index).map_or("", String::as_str)
+    }
+
+    /// The same call with the id in its path decoded once more; `None` when that is no other.
+    fn decoded_again(&self) -> Option<Self> {
+        let id = self.segment(1);
+        let decoded = percent_decode_str(id)
+            .decode_utf8()
+            .ok()
+            .filter(|decoded| decoded != id)?;
+        let mut segments = self.segments.clone();
+        segments[1] = decoded.into_owned();
+        Some(Self {
+            method: self.method.clone(),
+            segments,
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+            certificates: self.certificates.clone(),
+        })
     }
 
     /// The device of `/…/{id}`, or the module of `/…/{id}/modules/{mid}`.
@@ -192,7 +214,10 @@ impl Answer {
         };
         Self {
             status: StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            headers: vec![("iothub-errorcode".into(), error.code.name().to_owned())],
+            headers: vec![
+                ("iothub-errorcode".into(), error.code.name().to_owned()),
+                (REQUEST_ID.into(), id),
+            ],
             body: body.to_string().into(),
         }
     }
@@ -201,6 +226,9 @@ impl Answer {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        if let Ok(id) = header::HeaderValue::from_str(&tracking_id()) {
+            headers.insert(REQUEST_ID, id);
+        }
         headers.insert(
             header::CONTENT_TYPE,
             header::HeaderValue::from_static("application/json; charset=utf-8"),
@@ -224,7 +252,7 @@ fn not_here_yet() -> HubError {
     HubError::new(ErrorCode::FeatureNotSupported, "This hub does not do that yet.")
 }
 
-/// Eight random hex digits; names one answer in logs and error bodies.
+/// Sixteen random hex digits.
 pub(crate) fn tracking_id() -> String {
     let mut bytes = [0; 8];
     // Zeros are a fine tracking id for a machine without randomness.

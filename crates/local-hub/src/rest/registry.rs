@@ -3,11 +3,11 @@
 use http::StatusCode;
 use hub_protocol::{
     ErrorCode, HubError,
-    identity::{DeviceIdentity, ExportImportDevice},
+    identity::{DeviceIdentity, ExportImportDevice, KeyRegeneration, ModuleIdentity, RegistryJobRequest},
 };
 use serde_json::json;
 
-use super::{Answer, Call, not_here_yet};
+use super::{Answer, Call};
 use crate::{hub::Hub, limits::Operation};
 
 /// `top` counts from 1 to 1000; anything else means 1000 (service.md 2.1).
@@ -60,38 +60,61 @@ pub(super) async fn service_statistics(hub: &Hub) -> Result<Answer, HubError> {
     Ok(Answer::json(&json!({ "connectedDeviceCount": hub.connected().await? })))
 }
 
-pub(super) async fn list_modules(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn list_modules(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    Ok(Answer::json(&hub.modules(call.segment(1)).await?))
 }
 
-pub(super) async fn get_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn get_module(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let module = hub.module(call.segment(1), call.segment(3)).await?;
+    Ok(Answer::json(&module).etag(&module.etag))
 }
 
-pub(super) async fn put_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn put_module(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let module: ModuleIdentity = call.json()?;
+    if module.device_id.as_str() != call.segment(1) || module.module_id.as_str() != call.segment(3) {
+        let text = "The device and module id in the body are not those in the path.";
+        return Err(HubError::new(ErrorCode::ArgumentInvalid, text));
+    }
+    let module = hub.put_module(module, call.if_match()).await?;
+    Ok(Answer::json(&module).etag(&module.etag))
 }
 
-pub(super) async fn delete_module(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn delete_module(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    hub.delete_module(call.segment(1), call.segment(3), call.if_match())
+        .await?;
+    Ok(Answer::no_content())
 }
 
-pub(super) async fn regenerate_keys(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+/// Since api-version 2024-03-31 (service.md 2.7).
+pub(super) async fn regenerate_keys(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    if call.query("api-version").unwrap_or_default() < "2024-03-31" {
+        let text = "Keys are regenerated with api-version 2024-03-31 or later.";
+        return Err(HubError::new(ErrorCode::InvalidProtocolVersion, text));
+    }
+    let request: KeyRegeneration = call.json()?;
+    let result = hub.regenerate_keys(request).await?;
+    let status = match (result.errors.is_empty(), result.rotated_keys.is_empty()) {
+        (true, _) => StatusCode::OK,
+        (false, false) => StatusCode::MULTI_STATUS,
+        (false, true) => StatusCode::BAD_REQUEST,
+    };
+    Ok(Answer::json(&result).status(status))
 }
 
-pub(super) async fn create_job(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn create_job(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let request: RegistryJobRequest = call.json()?;
+    Ok(Answer::json(&hub.create_registry_job(request).await?))
 }
 
-pub(super) async fn list_jobs(_hub: &Hub) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn list_jobs(hub: &Hub) -> Result<Answer, HubError> {
+    Ok(Answer::json(&hub.registry_jobs().await?))
 }
 
-pub(super) async fn get_job(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn get_job(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    Ok(Answer::json(&hub.registry_job(call.segment(1)).await?))
 }
 
-pub(super) async fn cancel_job(_hub: &Hub, _call: &Call) -> Result<Answer, HubError> {
-    Err(not_here_yet())
+pub(super) async fn cancel_job(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    hub.cancel_registry_job(call.segment(1)).await?;
+    Ok(Answer::no_content())
 }

@@ -5,12 +5,19 @@
 //! events, in order. So an acknowledged write is a committed one, and a busy hub pays for one
 //! disk flush per batch, not per write. Reads run on a few connections of their own.
 
+mod bulk;
 mod devices;
+mod export;
+mod identities;
 mod jobs;
+mod keys;
 mod messages;
 mod migrations;
+mod modules;
 mod policies;
 mod query;
+mod registry_jobs;
+mod scopes;
 mod subscriptions;
 mod twins;
 
@@ -27,13 +34,15 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{error::StoreError, events::HubEvent};
 
-pub(crate) use devices::{
-    Credentials, IfMatch, connected, credentials, get as get_device, list as list_devices, statistics,
-};
+pub(crate) use devices::{connected, get as get_device, list as list_devices, statistics};
+pub(crate) use export::{count as count_identities, page as export_page};
+pub(crate) use identities::{Credentials, IfMatch, credentials};
 pub(crate) use jobs::{Answered, Calls, JobFilter, RunningJob, agenda, get as get_job, list as list_jobs};
 pub(crate) use messages::{FeedbackBatch, Message, NewMessage, Settlement, Take};
+pub(crate) use modules::{get as get_module, list as list_modules};
 pub(crate) use policies::{Policies, Right};
 pub(crate) use query::{Page, Rows};
+pub(crate) use registry_jobs::{get as get_registry_job, list as list_registry_jobs};
 pub(crate) use subscriptions::StoredSession;
 pub(crate) use twins::{TwinWrite, get as get_twin};
 
@@ -230,6 +239,7 @@ fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         "UPDATE identities SET connection_state = 'Disconnected' WHERE connection_state = 'Connected'",
         [],
     )?;
+    registry_jobs::fail_interrupted(&connection)?;
     Ok(connection)
 }
 

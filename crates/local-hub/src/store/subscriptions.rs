@@ -8,7 +8,7 @@ use hub_protocol::{
 };
 use rusqlite::{OptionalExtension, params};
 
-use super::{Transaction, devices::status_text};
+use super::Transaction;
 use crate::{error::StoreError, events::HubEvent};
 
 /// What a CONNECT found.
@@ -58,7 +58,7 @@ impl Transaction<'_> {
             .sql
             .prepare_cached("SELECT status FROM identities WHERE device_id = ?1 AND module_id = ''")?;
         let status: String = statement.query_row([id.device_str()], |row| row.get(0))?;
-        if status == status_text(Status::Enabled) {
+        if status == Status::Enabled.as_str() {
             return Ok(());
         }
         Err(HubError::new(ErrorCode::IotHubUnauthorizedAccess, "The device is disabled.").into())

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use hub_protocol::{
     ClientId, DeviceId, ErrorCode, HubError, Timestamp,
-    identity::Authentication,
+    identity::{Authentication, ConnectionState},
     merge::{self, Object},
-    twin::{PropertySet, Twin, TwinPatch, TwinProperties, twin_etag},
+    twin::{PropertySet, Twin, TwinPatch, TwinProperties, twin_etag, twin_etag_counter},
 };
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde_json::Value;
 
 use super::{
     Transaction,
-    devices::{IfMatch, MESSAGE_COUNT, connection_state, identity_etag, status},
+    identities::{IfMatch, MESSAGE_COUNT, identity_etag, json, status, time},
 };
 use crate::{
     error::StoreError,
@@ -36,11 +36,10 @@ pub(super) const COLUMNS: &str =
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
     let text = |column: &str| row.get::<_, String>(column);
-    let time = |column: &str| Ok::<_, rusqlite::Error>(Timestamp::parse(&text(column)?).unwrap_or(Timestamp::NEVER));
     let object = |column: &str| {
         serde_json::from_str::<Object>(row.get_ref(column)?.as_str()?).map_err(|_| rusqlite::Error::InvalidQuery)
     };
-    let authentication: Authentication = serde_json::from_str(&text("authentication")?).unwrap_or_default();
+    let authentication: Authentication = json(row, "authentication")?;
     Ok(Twin {
         device_id: DeviceId::new(text("device_id")?).map_err(|_| rusqlite::Error::InvalidQuery)?,
         module_id: Some(text("module_id")?)
@@ -50,11 +49,11 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
             .map_err(|_| rusqlite::Error::InvalidQuery)?,
         etag: twin_etag(row.get("twin_etag")?),
         device_etag: identity_etag(row.get("etag")?),
-        status: status(&text("status")?),
+        status: status(row, "status")?,
         status_reason: row.get("status_reason")?,
-        status_update_time: time("status_updated")?,
-        connection_state: connection_state(&text("connection_state")?),
-        last_activity_time: time("last_activity")?,
+        status_update_time: time(row, "status_updated")?,
+        connection_state: ConnectionState::parse(&text("connection_state")?).unwrap_or_default(),
+        last_activity_time: time(row, "last_activity")?,
         cloud_to_device_message_count: row.get("message_count")?,
         authentication_type: authentication.kind,
         x509_thumbprint: authentication.x509_thumbprint,
@@ -73,9 +72,9 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Twin> {
                 version: row.get("reported_version")?,
             },
         },
-        capabilities: serde_json::from_str(&text("capabilities")?).unwrap_or_default(),
+        capabilities: json(row, "capabilities")?,
         device_scope: row.get("device_scope")?,
-        parent_scopes: serde_json::from_str(&text("parent_scopes")?).unwrap_or_default(),
+        parent_scopes: json(row, "parent_scopes")?,
         configurations: object("configurations")?,
     })
 }
@@ -88,6 +87,22 @@ pub(crate) fn get(connection: &Connection, id: &ClientId) -> Result<Twin, StoreE
         .query_row([id.device_str(), id.module_str()], from_row)
         .optional()?;
     twin.ok_or_else(|| HubError::device_not_found(id).into())
+}
+
+/// Both versions are said, as the service says them.
+fn check_version(if_match: &IfMatch, etag: &str) -> Result<(), HubError> {
+    match if_match {
+        IfMatch::Etag(given) if given != etag => {
+            let version = |etag: &str| twin_etag_counter(etag).map_or_else(|| etag.to_owned(), |n| n.to_string());
+            let text = format!(
+                "Precondition failed: Device version did not match, existingVersion:{} newVersion:{}",
+                version(etag),
+                version(given)
+            );
+            Err(HubError::new(ErrorCode::PreconditionFailed, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn contains_null(object: &Object) -> bool {
@@ -138,7 +153,7 @@ impl Transaction<'_> {
         now: Timestamp,
     ) -> Result<Arc<Twin>, StoreError> {
         let mut twin = get(self.sql, id)?;
-        if_match.check(&twin.etag)?;
+        check_version(if_match, &twin.etag)?;
         let given = |section: Option<&Object>| match (section, how) {
             (Some(section), _) => Some(merge::without_system_keys(section)),
             (None, TwinWrite::Replace) => Some(Object::new()),

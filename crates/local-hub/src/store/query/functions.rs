@@ -14,7 +14,7 @@ use rusqlite::{
 use serde_json::Value;
 
 use super::sql::Form;
-use crate::store::devices::identity_etag;
+use crate::store::identities::identity_etag;
 
 /// Every connection that runs queries needs them.
 pub(crate) fn register(connection: &Connection) -> rusqlite::Result<()> {

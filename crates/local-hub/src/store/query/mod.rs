@@ -7,8 +7,8 @@ mod page;
 mod sql;
 
 use hub_protocol::{
-    HubError,
-    query::{Aggregate, Expression, Item, ItemValue, MAX_PAGE, Query, Selection, Source},
+    ClientId, HubError,
+    query::{Aggregate, Expression, Item, ItemValue, MAX_PAGE, Query, Selection, Source, Target},
     twin::Twin,
 };
 use rusqlite::{Connection, Row, StatementStatus, params_from_iter};
@@ -20,7 +20,7 @@ pub(crate) use indexes::Recent;
 use page::Position;
 use sql::{Form, Operand, Translation};
 
-use super::{Store, devices::MESSAGE_COUNT, twins};
+use super::{Store, identities::MESSAGE_COUNT, twins};
 use crate::error::StoreError;
 
 pub(crate) enum Rows {
@@ -102,6 +102,25 @@ pub(crate) fn run(
     })
 }
 
+/// Everybody whom `target` means at this moment, by id.
+pub(crate) fn matching(connection: &Connection, target: &Target) -> Result<Vec<ClientId>, StoreError> {
+    let mut plan = Plan::of(target.source);
+    if let Some(condition) = &target.condition {
+        plan.filter(connection, condition)?;
+    }
+    let text = format!(
+        "SELECT device_id, module_id {} ORDER BY device_id, module_id",
+        plan.from
+    );
+    let mut statement = connection.prepare(&text)?;
+    let values = plan.translation.values.iter().take(statement.parameter_count());
+    let rows = statement.query_map(params_from_iter(values), |row| {
+        let module = Some(row.get_ref(1)?.as_str()?).filter(|id| !id.is_empty());
+        ClientId::new(row.get_ref(0)?.as_str()?, module).map_err(|_| rusqlite::Error::InvalidQuery)
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// A statement of which everything but its columns is known.
 struct Plan {
     translation: Translation,
@@ -124,26 +143,30 @@ struct End {
 }
 
 impl Plan {
-    fn new(
-        connection: &Connection,
-        query: &Query,
-        page_size: Option<usize>,
-        continuation: Option<&str>,
-    ) -> Result<Self, StoreError> {
-        let from = match query.source {
+    fn of(source: Source) -> Self {
+        let from = match source {
             Source::Devices => "FROM identities WHERE module_id = ''",
             Source::Modules => "FROM identities WHERE module_id <> ''",
             Source::Jobs => "FROM device_jobs WHERE 1",
         };
-        let mut plan = Self {
-            translation: Translation::new(query.source),
+        Self {
+            translation: Translation::new(source),
             from: from.to_owned(),
             keys: Vec::new(),
             position: Position::default(),
             size: 0,
             used: Vec::new(),
             wanted: None,
-        };
+        }
+    }
+
+    fn new(
+        connection: &Connection,
+        query: &Query,
+        page_size: Option<usize>,
+        continuation: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        let mut plan = Self::of(query.source);
         if let Some(condition) = &query.condition {
             plan.filter(connection, condition)?;
         }
