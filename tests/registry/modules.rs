@@ -204,7 +204,10 @@ async fn the_client_makes_reads_replaces_and_deletes_modules() {
         .await
         .unwrap();
     assert_eq!(world.client.module(&device, &module).await.unwrap(), made);
-    assert_eq!(world.client.modules(&device).await.unwrap(), [made.clone()]);
+    assert_eq!(
+        world.client.modules(&device).await.unwrap(),
+        std::slice::from_ref(&made)
+    );
     let mut changed = made.clone();
     changed.managed_by = Some("me".into());
     let condition = IfMatch::Etag(made.etag.clone());

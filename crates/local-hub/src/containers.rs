@@ -111,7 +111,8 @@ fn folder(container_uri: &str) -> Result<PathBuf, HubError> {
         Some(port) => format!("{host}_{port}"),
         None => host,
     };
-    let segments: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
+    let path = uri.path().strip_prefix('/').unwrap_or_default();
+    let segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
     let named = is_name(&host, 255) && matches!(segments.len(), 1 | 2) && segments.iter().all(|name| is_name(name, 63));
     if named {
         Ok([host.as_str()].into_iter().chain(segments).collect())

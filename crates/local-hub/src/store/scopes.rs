@@ -17,14 +17,17 @@ fn invalid(text: impl Into<String>) -> StoreError {
     HubError::new(ErrorCode::InvalidDeviceScope, text).into()
 }
 
+/// The scopes of the parents of the Edge device that has a scope; `None` where no Edge device
+/// has it.
+type ParentsOf<'a> = &'a dyn Fn(&str) -> Result<Option<Vec<String>>, StoreError>;
+
 /// The device's own or its parent's scope, and the scopes of its parents, as they are to be
-/// stored. `parents_of` knows the parents of the Edge device that has a scope, and `None` where
-/// no Edge device has it.
+/// stored.
 pub(super) fn settle(
     given: &DeviceIdentity,
     existing: Option<&DeviceIdentity>,
     ticks: i128,
-    parents_of: &dyn Fn(&str) -> Result<Option<Vec<String>>, StoreError>,
+    parents_of: ParentsOf<'_>,
 ) -> Result<(Option<String>, Vec<String>), StoreError> {
     let scope = given.device_scope.as_deref().filter(|scope| !scope.is_empty());
     let was_edge = existing.is_some_and(|existing| existing.capabilities.iot_edge);
@@ -71,11 +74,7 @@ pub(super) fn settle(
 }
 
 /// The parent is there, and not below the device itself.
-fn check_parent(
-    own: Option<&str>,
-    parent: &str,
-    parents_of: &dyn Fn(&str) -> Result<Option<Vec<String>>, StoreError>,
-) -> Result<(), StoreError> {
+fn check_parent(own: Option<&str>, parent: &str, parents_of: ParentsOf<'_>) -> Result<(), StoreError> {
     let mut above = parents_of(parent)?.ok_or_else(|| invalid(format!("No Edge device has the scope {parent}.")))?;
     let mut scope = parent.to_owned();
     for _ in 0..MAX_NESTING {
