@@ -18,18 +18,18 @@ fn database() -> Connection {
 
 /// One identity with these documents; its other columns differ by `number`.
 fn plant(connection: &Connection, number: usize, module: &str, tags: &Value, desired: &Value, reported: &Value) {
-    let authentication = json!({ "x509Thumbprint": { "primaryThumbprint": null, "secondaryThumbprint": "AB" }, "type": if number % 2 == 0 { "sas" } else { "selfSigned" } });
-    let stamps = if number % 4 == 0 {
+    let authentication = json!({ "x509Thumbprint": { "primaryThumbprint": null, "secondaryThumbprint": "AB" }, "type": if number.is_multiple_of(2) { "sas" } else { "selfSigned" } });
+    let stamps = if number.is_multiple_of(4) {
         json!({})
     } else {
         json!({ "$lastUpdated": "2026-01-01T00:00:00Z" })
     };
-    let configurations = if number % 3 == 0 {
+    let configurations = if number.is_multiple_of(3) {
         json!({ "c-1": { "status": "Applied" } })
     } else {
         json!({})
     };
-    let parents = if number % 5 == 0 {
+    let parents = if number.is_multiple_of(5) {
         json!(["ms-azure-iot-edge://gw-1", "x"])
     } else {
         json!([])
@@ -45,11 +45,11 @@ fn plant(connection: &Connection, number: usize, module: &str, tags: &Value, des
                 format!("d{:02}", number / 2),
                 module,
                 number,
-                if number % 3 == 0 { "disabled" } else { "enabled" },
-                (number % 2 == 0).then_some("why"),
+                if number.is_multiple_of(3) { "disabled" } else { "enabled" },
+                (number.is_multiple_of(2)).then_some("why"),
                 authentication.to_string(),
-                json!({ "iotEdge": number % 2 == 0 }).to_string(),
-                (number % 4 == 0).then_some("scope"),
+                json!({ "iotEdge": number.is_multiple_of(2) }).to_string(),
+                (number.is_multiple_of(4)).then_some("scope"),
                 parents.to_string(),
                 tags.to_string(),
                 desired.to_string(),
@@ -530,7 +530,7 @@ proptest! {
     ) {
         let connection = database();
         for (number, (tags, desired, reported)) in twins.iter().enumerate() {
-            plant(&connection, number, if number % 2 == 0 { "" } else { "m" }, tags, desired, reported);
+            plant(&connection, number, if number.is_multiple_of(2) { "" } else { "m" }, tags, desired, reported);
         }
         for path in INDEXED.into_iter().filter(|_| indexed) {
             make_index(&connection, path, &Recent::default());
