@@ -14,7 +14,11 @@ mod x509;
 use std::{future::Future, sync::Arc};
 
 use hub_client::IfMatch;
-use hub_protocol::{DeviceConnectionString, DeviceId, identity::Status, sas::SasKey};
+use hub_protocol::{
+    DeviceConnectionString, DeviceId,
+    identity::{Authentication, DeviceIdentity, Status, SymmetricKey},
+    sas::SasKey,
+};
 use local_hub::{Event, EventLog, MessageSource, Start};
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode};
 
@@ -64,25 +68,36 @@ impl World {
 
     /// A device with the two keys given.
     async fn device_with_keys(&self, name: &str, primary: &SasKey, secondary: &SasKey) -> DeviceConnectionString {
-        let mut identity = hub_protocol::identity::DeviceIdentity::new(crate::support::id(name));
-        identity.authentication.symmetric_key = hub_protocol::identity::SymmetricKey::from_keys(primary, secondary);
+        let mut identity = DeviceIdentity::new(crate::support::id(name));
+        identity.authentication.symmetric_key = SymmetricKey::from_keys(primary, secondary);
         let created = self.client.create_device(&identity).await.unwrap();
         crate::support::world::connection(&created)
     }
 
-    /// A module of `device`, with keys of its own.
+    /// A module of `device`, with keys of its own, put where the hub keeps its identities.
     async fn module(&self, device: &DeviceId, name: &str) -> DeviceConnectionString {
-        let body = serde_json::json!({ "deviceId": device, "moduleId": name });
-        let path = format!("/devices/{device}/modules/{name}");
-        let answer = self.call(reqwest::Method::PUT, &path, &[], body.to_string()).await;
-        assert!(answer.status < 300, "{}", answer.body);
-        let key = answer.body["authentication"]["symmetricKey"]["primaryKey"]
-            .as_str()
+        let key = SasKey::from_bytes(name.bytes().cycle().take(32).collect()).unwrap();
+        let authentication = Authentication {
+            symmetric_key: SymmetricKey::from_keys(&key, &key),
+            ..Authentication::default()
+        };
+        let database = rusqlite::Connection::open(self.hub.data_dir().join("hub.db")).unwrap();
+        database.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+        let made = database
+            .execute(
+                "INSERT INTO identities (device_id, module_id, generation_id, etag, status_updated, authentication,
+                    connection_updated, last_activity, desired_metadata, reported_metadata)
+                 SELECT device_id, ?2, generation_id, etag, status_updated, ?3, connection_updated, last_activity,
+                    desired_metadata, reported_metadata
+                 FROM identities WHERE device_id = ?1 AND module_id = ''",
+                rusqlite::params![device.as_str(), name, serde_json::to_string(&authentication).unwrap()],
+            )
             .unwrap();
+        assert_eq!(made, 1);
         DeviceConnectionString {
             host_name: "localhost".into(),
             device_id: device.clone(),
-            key: SasKey::parse(key).unwrap(),
+            key,
             gateway_host_name: None,
         }
     }

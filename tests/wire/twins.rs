@@ -132,7 +132,8 @@ async fn twin_05_null_below_a_missing_key_leaves_an_empty_object() {
 
 #[tokio::test]
 async fn twin_06_a_report_over_a_limit_is_refused() {
-    let deep = format!("{}1{}", r#"{"a":"#.repeat(11), "}".repeat(11));
+    // Eleven objects below the root of the section.
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(12), "}".repeat(12));
     let reports = vec![
         json!({ "a": [1, null] }).to_string(),
         json!({ "a": [{ "b": null }] }).to_string(),
