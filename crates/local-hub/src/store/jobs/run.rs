@@ -8,15 +8,16 @@ use hub_protocol::{
     identity::Status,
     job::{DeviceJobError, DeviceJobOutcome, DeviceJobStatus, HISTORY, JobStatus, JobWork},
     method::MethodResponse,
-    query::{self, Query, Selection},
+    query::{self, Source, Target},
     twin::TwinPatch,
 };
 use rusqlite::{Connection, OptionalExtension, named_params, params};
+use serde_json::Value;
 
 use super::time;
 use crate::{
     error::StoreError,
-    store::{IfMatch, Rows, Transaction, TwinWrite, run_query},
+    store::{IfMatch, Rows, Transaction, TwinWrite, query::run as run_query},
 };
 
 /// A job under way.
@@ -38,20 +39,27 @@ pub(crate) enum Calls {
     Over,
 }
 
-/// Whom a condition means at this moment.
+/// Whom a condition means at this moment: devices, or modules where it says `FROM
+/// devices.modules` (service.md 6.2).
 fn matching(sql: &Connection, condition: &str) -> Result<Vec<ClientId>, StoreError> {
-    let condition = query::parse_condition(condition)
-        .map_err(|error| HubError::new(ErrorCode::ArgumentInvalid, format!("BadRequest: {error}")))?;
-    let query = Query {
-        selection: Selection::Twins,
-        condition,
+    let target = match condition.trim() {
+        "" | "*" => Target {
+            source: Source::Devices,
+            condition: None,
+        },
+        text => query::parse_target(text)
+            .map_err(|error| HubError::new(ErrorCode::ArgumentInvalid, format!("BadRequest: {error}")))?,
     };
-    let mut ids = Vec::new();
-    let mut continuation = None;
+    let query = target.into_query();
+    let (mut ids, mut continuation) = (Vec::new(), None);
     loop {
         let page = run_query(sql, &query, None, continuation.as_deref())?;
-        if let Rows::Twins(twins) = page.rows {
-            ids.extend(twins.iter().map(hub_protocol::twin::Twin::client_id));
+        if let Rows::Raw(rows) = page.rows {
+            for row in rows {
+                let id = |name: &str| row.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
+                let client = ClientId::new(id("deviceId").unwrap_or_default(), id("moduleId"));
+                ids.push(client.map_err(|_| rusqlite::Error::InvalidQuery)?);
+            }
         }
         continuation = page.continuation;
         if continuation.is_none() {
@@ -124,7 +132,7 @@ impl Transaction<'_> {
         };
         let text = "The hub stopped while the device was being called; whether the method ran is not known.";
         let error = HubError::new(ErrorCode::ServiceUnavailable, text);
-        self.settle_all(id, DeviceJobStatus::Running, DeviceJobStatus::Failed, error, now)?;
+        self.settle_devices(id, DeviceJobStatus::Running, DeviceJobStatus::Failed, error, now)?;
         Ok(Some(RunningJob {
             id: id.to_owned(),
             work: serde_json::from_str(&payload)?,
@@ -158,7 +166,7 @@ impl Transaction<'_> {
                 Err(other) => return Err(other),
             };
             self.sql.execute_batch("RELEASE device")?;
-            self.settle(job, id, error.map_or(Ok(None), Err), now)?;
+            self.settle_device(job, id, error.map_or(Ok(None), Err), now)?;
         }
         let over = ids.len() < count;
         if over {
@@ -192,7 +200,7 @@ impl Transaction<'_> {
         now: Timestamp,
     ) -> Result<Calls, StoreError> {
         for (id, answer) in answered {
-            self.settle(job, &id, answer.map(Some), now)?;
+            self.settle_device(job, &id, answer.map(Some), now)?;
         }
         if now >= job.deadline {
             self.expire_job(job, now)?;
@@ -246,7 +254,7 @@ impl Transaction<'_> {
 
     /// A device had its turn; a twin's outcome is `None`. One whose call left at an earlier time
     /// keeps that as its start.
-    fn settle(
+    fn settle_device(
         &self,
         job: &RunningJob,
         id: &ClientId,
@@ -285,7 +293,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn settle_all(
+    fn settle_devices(
         &self,
         job_id: &str,
         from: DeviceJobStatus,
@@ -311,10 +319,10 @@ impl Transaction<'_> {
     fn expire_job(&mut self, job: &RunningJob, now: Timestamp) -> Result<(), StoreError> {
         let late = "The job's execution time was over before the device answered.";
         let late = HubError::new(ErrorCode::GatewayTimeout, late);
-        self.settle_all(&job.id, DeviceJobStatus::Running, DeviceJobStatus::Failed, late, now)?;
+        self.settle_devices(&job.id, DeviceJobStatus::Running, DeviceJobStatus::Failed, late, now)?;
         let left = "The job's execution time was over before this device's turn.";
         let left = HubError::new(ErrorCode::JobCancelled, left);
-        self.settle_all(&job.id, DeviceJobStatus::Pending, DeviceJobStatus::Canceled, left, now)?;
+        self.settle_devices(&job.id, DeviceJobStatus::Pending, DeviceJobStatus::Canceled, left, now)?;
         let reason = "The execution time was over before every device had its turn.";
         self.end_job(&job.id, JobStatus::Failed, Some(reason), now)
     }
