@@ -1,6 +1,6 @@
 //! Jobs: a twin change or a method for every match of a query, now or later (service.md 6).
 
-use std::{num::NonZeroU32, path::Path};
+use std::num::NonZeroU32;
 
 use device_sim::Model;
 use hub_client::{HubClient, IfMatch, JobFilter};
@@ -72,30 +72,13 @@ async fn asked(client: &HubClient, job: &str, fit: impl Fn(&JobResponse) -> bool
     .await
 }
 
-/// A job's rows, as the hub in this folder keeps them.
-fn rows(data_dir: &Path, job: &str) -> Vec<DeviceJob> {
-    let database = rusqlite::Connection::open(data_dir.join("hub.db")).unwrap();
-    let mut statement = database
-        .prepare("SELECT device_id, job_type, status, created, started, ended, updated, outcome, error FROM device_jobs WHERE job_id = ?1")
-        .unwrap();
-    let rows = statement.query_map([job], |row| {
-        let text = |index: usize| row.get::<_, Option<String>>(index);
-        let time = |index: usize| Ok::<_, rusqlite::Error>(text(index)?.and_then(|text| Timestamp::parse(&text)));
-        Ok(DeviceJob {
-            device_id: id(row.get::<_, String>(0)?),
-            module_id: None,
-            job_id: job.into(),
-            job_type: JobType::from_name(&row.get::<_, String>(1)?),
-            status: DeviceJobStatus::from_name(&row.get::<_, String>(2)?),
-            created_date_time_utc: time(3)?,
-            start_time_utc: time(4)?,
-            end_time_utc: time(5)?,
-            last_updated_date_time_utc: time(6)?,
-            outcome: text(7)?.map(|text| serde_json::from_str(&text).unwrap()),
-            error: text(8)?.map(|text| serde_json::from_str(&text).unwrap()),
-        })
-    });
-    rows.unwrap().map(Result::unwrap).collect()
+async fn rows(client: &HubClient, job: &str) -> Vec<DeviceJob> {
+    let mut rows = Vec::new();
+    let mut pages = client.devices_of_job(job).unwrap();
+    while let Some(page) = pages.next_page().await.unwrap() {
+        rows.extend(page);
+    }
+    rows
 }
 
 fn row<'a>(rows: &'a [DeviceJob], device: &str) -> &'a DeviceJob {
@@ -155,7 +138,7 @@ async fn jb_1_a_twin_job_goes_from_queued_to_completed_and_its_rows_are_queried(
     }
     assert!(!world.twin(&id("c")).await.tags.contains_key("ring"));
 
-    let rows = rows(world.hub.data_dir(), "fw-42");
+    let rows = rows(&world.client, "fw-42").await;
     assert_eq!(rows.len(), 2);
     for row in rows {
         assert_eq!(
@@ -353,7 +336,7 @@ async fn a_method_job_completes_with_answers_kept_and_offline_devices_failed() {
     assert_eq!(job.device_job_statistics, done(2, 1));
     assert_eq!(job.cloud_to_device_method.unwrap()["methodName"], "doIt");
 
-    let rows = rows(world.hub.data_dir(), "rb-1");
+    let rows = rows(&world.client, "rb-1").await;
     for (device, status) in [("first", 200), ("second", 503)] {
         let row = row(&rows, device);
         let answer = row.outcome.as_ref().unwrap().device_method_response.as_ref().unwrap();
@@ -416,7 +399,7 @@ async fn when_the_execution_time_is_over_a_silent_device_has_failed_and_so_has_t
     let job = world.client.job("short").await.unwrap();
     assert_eq!(job.device_job_statistics, done(0, 1));
     assert!(job.failure_reason.unwrap().contains("execution time"));
-    assert_eq!(error_code(&rows(world.hub.data_dir(), "short")[0]), "GatewayTimeout");
+    assert_eq!(error_code(&rows(&world.client, "short").await[0]), "GatewayTimeout");
 }
 
 #[tokio::test]
@@ -468,7 +451,7 @@ async fn a_scheduled_job_outlives_a_restart_and_starts_when_it_is_due() {
         states(&mut events, "later").await,
         [JobStatus::Running, JobStatus::Completed]
     );
-    let row = &rows(world.hub.data_dir(), "later")[0];
+    let row = &rows(&world.client, "later").await[0];
     assert!(row.created_date_time_utc >= kept.start_time, "not a moment early");
     assert_eq!(world.twin(&device).await.tags["ring"], 2);
 }
@@ -523,7 +506,7 @@ async fn after_a_kill_a_device_that_was_called_is_not_called_again_and_the_other
     let job = asked(&hub.client, "rb-1", |job| job.status.is_final()).await;
     assert_eq!(job.status, JobStatus::Completed);
     assert_eq!(job.device_job_statistics, done(1, CALLED as u64));
-    let rows = rows(dir.path(), "rb-1");
+    let rows = rows(&hub.client, "rb-1").await;
     let called = row(&rows, devices[0].device_id.as_str());
     assert!(called.error.as_ref().unwrap().description.contains("not known"));
     // Were there a second call, it would come before this answer.
@@ -597,7 +580,7 @@ async fn a_twin_job_of_a_thousand_devices_counts_every_one() {
         (JobStatus::Completed, done(1000, 0))
     );
     assert_eq!(world.client.count("tags.ring = 2").await.unwrap(), 1000);
-    assert_eq!(rows(world.hub.data_dir(), "all").len(), 1000);
+    assert_eq!(rows(&world.client, "all").await.len(), 1000);
 }
 
 /// The tutorial: lock the doors of a building, then note it in their twins.
@@ -642,7 +625,7 @@ async fn the_doors_of_a_building_are_locked_and_their_twins_changed_by_two_jobs(
             json!({ "building": 43, "floor": 3 })
         );
     }
-    for row in rows(world.hub.data_dir(), "lock-doors") {
+    for row in rows(&world.client, "lock-doors").await {
         let answer = row.outcome.unwrap().device_method_response.unwrap();
         assert_eq!(
             (answer.status, answer.payload),

@@ -110,7 +110,7 @@ impl Transaction<'_> {
         };
         let text = "The hub stopped while the device was being called; whether the method ran is not known.";
         let error = HubError::new(ErrorCode::ServiceUnavailable, text);
-        self.settle_all(id, DeviceJobStatus::Running, DeviceJobStatus::Failed, error, now)?;
+        self.settle_devices(id, DeviceJobStatus::Running, DeviceJobStatus::Failed, error, now)?;
         Ok(Some(RunningJob {
             id: id.to_owned(),
             work: serde_json::from_str(&payload)?,
@@ -271,7 +271,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn settle_all(
+    fn settle_devices(
         &self,
         job_id: &str,
         from: DeviceJobStatus,
@@ -297,10 +297,10 @@ impl Transaction<'_> {
     fn expire_job(&mut self, job: &RunningJob, now: Timestamp) -> Result<(), StoreError> {
         let late = "The job's execution time was over before the device answered.";
         let late = HubError::new(ErrorCode::GatewayTimeout, late);
-        self.settle_all(&job.id, DeviceJobStatus::Running, DeviceJobStatus::Failed, late, now)?;
+        self.settle_devices(&job.id, DeviceJobStatus::Running, DeviceJobStatus::Failed, late, now)?;
         let left = "The job's execution time was over before this device's turn.";
         let left = HubError::new(ErrorCode::JobCancelled, left);
-        self.settle_all(&job.id, DeviceJobStatus::Pending, DeviceJobStatus::Canceled, left, now)?;
+        self.settle_devices(&job.id, DeviceJobStatus::Pending, DeviceJobStatus::Canceled, left, now)?;
         let reason = "The execution time was over before every device had its turn.";
         self.end_job(&job.id, JobStatus::Failed, Some(reason), now)
     }
