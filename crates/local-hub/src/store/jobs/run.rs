@@ -8,7 +8,7 @@ use hub_protocol::{
     identity::Status,
     job::{DeviceJobError, DeviceJobOutcome, DeviceJobStatus, HISTORY, JobStatus, JobWork},
     method::MethodResponse,
-    query::{self, Query, Selection},
+    query::{self, Query, Selection, Source, Target},
     twin::TwinPatch,
 };
 use rusqlite::{Connection, OptionalExtension, named_params, params};
@@ -16,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, named_params, params};
 use super::time;
 use crate::{
     error::StoreError,
-    store::{IfMatch, Rows, Transaction, TwinWrite, run_query},
+    store::{IfMatch, Rows, Transaction, TwinWrite, query::run},
 };
 
 /// A job under way.
@@ -42,14 +42,18 @@ pub(crate) enum Calls {
 fn matching(sql: &Connection, condition: &str) -> Result<Vec<ClientId>, StoreError> {
     let condition = query::parse_condition(condition)
         .map_err(|error| HubError::new(ErrorCode::ArgumentInvalid, format!("BadRequest: {error}")))?;
-    let query = Query {
-        selection: Selection::Twins,
+    let target = Target {
+        source: Source::Devices,
         condition,
+    };
+    let query = Query {
+        selection: Selection::All,
+        ..target.into_query()
     };
     let mut ids = Vec::new();
     let mut continuation = None;
     loop {
-        let page = run_query(sql, &query, None, continuation.as_deref())?;
+        let page = run(sql, &query, None, continuation.as_deref())?;
         if let Rows::Twins(twins) = page.rows {
             ids.extend(twins.iter().map(hub_protocol::twin::Twin::client_id));
         }
@@ -158,7 +162,7 @@ impl Transaction<'_> {
                 Err(other) => return Err(other),
             };
             self.sql.execute_batch("RELEASE device")?;
-            self.settle(job, id, error.map_or(Ok(None), Err), now)?;
+            self.settle_device(job, id, error.map_or(Ok(None), Err), now)?;
         }
         let over = ids.len() < count;
         if over {
@@ -192,7 +196,7 @@ impl Transaction<'_> {
         now: Timestamp,
     ) -> Result<Calls, StoreError> {
         for (id, answer) in answered {
-            self.settle(job, &id, answer.map(Some), now)?;
+            self.settle_device(job, &id, answer.map(Some), now)?;
         }
         if now >= job.deadline {
             self.expire_job(job, now)?;
@@ -246,7 +250,7 @@ impl Transaction<'_> {
 
     /// A device had its turn; a twin's outcome is `None`. One whose call left at an earlier time
     /// keeps that as its start.
-    fn settle(
+    fn settle_device(
         &self,
         job: &RunningJob,
         id: &ClientId,
