@@ -5,6 +5,7 @@
 mod configurations;
 mod connections;
 mod digital_twins;
+mod evaluation;
 mod import_export;
 mod jobs;
 mod messages;
@@ -31,6 +32,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
 
+use self::evaluation::Changes;
 use crate::{
     auth::Gate,
     config::LocalHubConfig,
@@ -64,6 +66,7 @@ struct Inner {
     limiter: Option<Limiter>,
     /// Wakes the scheduler.
     jobs_changed: Notify,
+    changes: Arc<Changes>,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -85,6 +88,8 @@ impl Hub {
         let events = broadcast::Sender::new(EVENT_BUFFER);
         let log = EventLog::open(&config.data_dir.join("events.db"), config.retention).map_err(failed)?;
         let message_deadline = Arc::new(messages::Deadline::default());
+        let changes = Arc::new(Changes::default());
+        let tell_changes = changes.clone();
         let (tell_sessions, tell_events, tell_log) = (sessions.clone(), events.clone(), log.clone());
         let tell_deadline = message_deadline.clone();
         let hub_name = config.host_name.split('.').next().unwrap_or_default().to_owned();
@@ -94,6 +99,7 @@ impl Hub {
             if let HubEvent::MessageQueued { expires, .. } = &event {
                 tell_deadline.by(*expires);
             }
+            tell_changes.note(&event);
             let now = now();
             if let Some(fact) = fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now) {
                 tell_log.append(fact, now);
@@ -125,6 +131,7 @@ impl Hub {
             log,
             limiter: config.limits.map(Limiter::new),
             jobs_changed: Notify::new(),
+            changes,
         })))
     }
 

@@ -232,9 +232,17 @@ impl Endpoint {
         })
     }
 
-    /// Errors of direct methods travel in a body of their own (service.md 11.1, shape C).
+    /// Errors of direct methods and digital twins travel in a body of their own (service.md 11.1,
+    /// shape C).
     fn is_method(self) -> bool {
-        matches!(self, Self::InvokeMethod | Self::RootCommand | Self::ComponentCommand)
+        matches!(
+            self,
+            Self::InvokeMethod
+                | Self::GetDigitalTwin
+                | Self::PatchDigitalTwin
+                | Self::RootCommand
+                | Self::ComponentCommand
+        )
     }
 
     async fn answer(self, hub: &Hub, call: &Call) -> Result<Answer, HubError> {
@@ -268,11 +276,11 @@ impl Endpoint {
             Self::GetJob => jobs::get(hub, call).await,
             Self::CancelJob => jobs::cancel(hub, call).await,
             Self::QueryJobs => jobs::query(hub, call).await,
-            Self::ListConfigurations => configurations::list(hub, call).await,
+            Self::ListConfigurations => configurations::list(hub).await,
             Self::GetConfiguration => configurations::get(hub, call).await,
             Self::PutConfiguration => configurations::put(hub, call).await,
             Self::DeleteConfiguration => configurations::delete(hub, call).await,
-            Self::TestConfigurationQueries => configurations::test_queries(hub, call).await,
+            Self::TestConfigurationQueries => configurations::test_queries(call),
             Self::ApplyConfigurationContent => configurations::apply_content(hub, call).await,
             Self::SendMessage => messages::send(hub, call).await,
             Self::PurgeMessages => messages::purge(hub, call).await,

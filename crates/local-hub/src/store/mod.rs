@@ -5,6 +5,7 @@
 //! events, in order. So an acknowledged write is a committed one, and a busy hub pays for one
 //! disk flush per batch, not per write. Reads run on a few connections of their own.
 
+mod configurations;
 mod devices;
 mod jobs;
 mod messages;
@@ -27,6 +28,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{error::StoreError, events::HubEvent};
 
+pub(crate) use configurations::{
+    any_configuration, device_ids_after, get_configuration, list_configurations, unsettled,
+};
 pub(crate) use devices::{
     Credentials, IfMatch, connected, credentials, get as get_device, list as list_devices, statistics,
 };
