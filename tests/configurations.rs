@@ -21,6 +21,7 @@ use crate::support::{
     world::{World, event},
 };
 
+#[allow(clippy::needless_pass_by_value, reason = "json! reads better without a reference")]
 fn configuration(name: &str, priority: u32, target: &str, desired: Value) -> Value {
     json!({
         "id": name, "priority": priority, "targetCondition": target,
