@@ -100,7 +100,10 @@ async fn qu_3_projection_is_raw_and_leaves_undefined_out() {
 async fn qu_4_count_is_one_raw_row_and_zero_for_none() {
     let world = plant().await;
     let answer = ask(&world, "SELECT COUNT() AS n FROM devices", &[]).await;
-    assert_eq!((kind(&answer), &answer.body), ((200, Some("Raw")), &json!([{ "n": 5 }])));
+    assert_eq!(
+        (kind(&answer), &answer.body),
+        ((200, Some("Raw")), &json!([{ "n": 5 }]))
+    );
     let answer = ask(&world, "SELECT COUNT() AS n FROM devices WHERE tags.hall = 'Z'", &[]).await;
     assert_eq!(answer.body, json!([{ "n": 0 }]));
 }

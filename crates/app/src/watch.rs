@@ -99,7 +99,9 @@ async fn follow(events: &mut broadcast::Receiver<HubEvent>, table: &DeviceTable)
 /// The table holds devices; what happens to their modules is not its business.
 fn apply(table: &DeviceTable, event: HubEvent, now: Timestamp) {
     match event {
-        HubEvent::IdentityChanged { twin, .. } if twin.module_id.is_none() => table.put(twin, None, now),
+        HubEvent::IdentityChanged { twin, .. } | HubEvent::StandingsChanged { twin } if twin.module_id.is_none() => {
+            table.put(twin, None, now);
+        }
         HubEvent::TwinChanged {
             section, patch, twin, ..
         } if twin.module_id.is_none() => {

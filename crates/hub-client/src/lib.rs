@@ -6,6 +6,7 @@
 //! that reads the clock and the network.
 
 mod client;
+mod configurations;
 mod devices;
 mod error;
 mod etag;

@@ -5,7 +5,9 @@
 //! Wire fields keep Azure's spelling. Facts come from Microsoft's published documentation and
 //! from what its SDKs send; where the two leave a choice, the item's comment names it.
 
+pub mod configuration;
 pub mod connection_string;
+pub mod digital_twin;
 pub mod error;
 pub mod feedback;
 pub mod identity;

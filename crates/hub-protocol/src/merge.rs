@@ -63,6 +63,27 @@ pub fn merge(target: &mut Object, patch: &Object) {
     }
 }
 
+/// The smallest patch that makes `to` of `from`; empty when they are alike. `to` holds no null but
+/// in arrays.
+pub fn difference(from: &Object, to: &Object) -> Object {
+    let mut patch = Object::new();
+    for key in from.keys().filter(|key| !to.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, wanted) in to {
+        match (from.get(key), wanted) {
+            (Some(is), wanted) if is == wanted => {}
+            (Some(Value::Object(is)), Value::Object(wanted)) => {
+                patch.insert(key.clone(), Value::Object(difference(is, wanted)));
+            }
+            _ => {
+                patch.insert(key.clone(), wanted.clone());
+            }
+        }
+    }
+    patch
+}
+
 /// Updates `$metadata` for `patch`: every touched node, and the nodes above it, get
 /// `$lastUpdated`, in desired also `$lastUpdatedVersion`. Arrays are leaves.
 /// `values` is the section after the merge.
@@ -323,6 +344,17 @@ mod tests {
             let mut twice = once.clone();
             merge(&mut twice, &patch);
             prop_assert_eq!(once, twice);
+        }
+
+        #[test]
+        fn the_difference_makes_the_one_of_the_other(from in arbitrary_object(), to in arbitrary_object()) {
+            let (mut one, mut other) = (Object::new(), Object::new());
+            merge(&mut one, &from);
+            merge(&mut other, &to);
+            let patch = difference(&one, &other);
+            prop_assert_eq!(patch.is_empty(), one == other);
+            merge(&mut one, &patch);
+            prop_assert_eq!(one, other);
         }
 
         #[test]

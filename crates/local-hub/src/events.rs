@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hub_protocol::{ClientId, Timestamp, job::JobStatus, merge::Object, twin::Twin};
+use hub_protocol::{ClientId, Timestamp, configuration::ConfigurationId, job::JobStatus, merge::Object, twin::Twin};
 
 /// A fact, told after it was committed.
 #[derive(Debug, Clone)]
@@ -29,6 +29,10 @@ pub enum HubEvent {
     MessageQueued { id: ClientId, expires: Timestamp },
     /// A new job, or one that moved on. Devices of a running job are not told one by one.
     JobChanged { job_id: String, status: JobStatus },
+    /// A configuration was created, changed or deleted.
+    ConfigurationChanged { id: ConfigurationId },
+    /// Other configurations than before target the twin or apply to it.
+    StandingsChanged { twin: Arc<Twin> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,7 @@ mod rest;
 mod serve;
 mod sessions;
 mod store;
+mod targeting;
 
 use std::path::{Path, PathBuf};
 

@@ -107,6 +107,9 @@ impl Serving {
             tasks: TaskTracker::new(),
         };
         serving.tasks.spawn(hub.clone().keep_message_time(serving.stop.clone()));
+        serving
+            .tasks
+            .spawn(hub.clone().keep_configurations_applied(serving.stop.clone()));
         for listener in listeners.mqtt.into_iter().chain(listeners.https) {
             serving.listen(hub.clone(), listener, tls.clone());
         }

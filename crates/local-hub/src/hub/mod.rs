@@ -5,6 +5,7 @@
 mod configurations;
 mod connections;
 mod digital_twins;
+mod evaluation;
 mod import_export;
 mod jobs;
 mod messages;
@@ -33,6 +34,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::evaluation::Changes;
 use crate::{
     auth::Gate,
     config::LocalHubConfig,
@@ -72,6 +74,7 @@ struct Inner {
     /// What runs without a caller; ends with the hub.
     tasks: TaskTracker,
     stop: CancellationToken,
+    changes: Arc<Changes>,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -93,6 +96,8 @@ impl Hub {
         let events = broadcast::Sender::new(EVENT_BUFFER);
         let log = EventLog::open(&config.data_dir.join("events.db"), config.retention).map_err(failed)?;
         let message_deadline = Arc::new(messages::Deadline::default());
+        let changes = Arc::new(Changes::default());
+        let tell_changes = changes.clone();
         let (tell_sessions, tell_events, tell_log) = (sessions.clone(), events.clone(), log.clone());
         let tell_deadline = message_deadline.clone();
         let hub_name = config.host_name.split('.').next().unwrap_or_default().to_owned();
@@ -102,6 +107,7 @@ impl Hub {
             if let HubEvent::MessageQueued { expires, .. } = &event {
                 tell_deadline.by(*expires);
             }
+            tell_changes.note(&event);
             let now = now();
             if let Some(fact) = fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now) {
                 tell_log.append(fact, now);
@@ -137,6 +143,7 @@ impl Hub {
             registry_job: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            changes,
         })))
     }
 

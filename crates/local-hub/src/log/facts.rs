@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::{MessageSource, NewEvent, Sender};
 use crate::events::{HubEvent, TwinSection};
 
-/// `None` for what the cloud has no event for. `sequence` orders connection events across the hub, as the cloud's 64 hex digits do.
+/// `None` for what the cloud has no event for. `sequence` orders connection events across the hub,
+/// as the cloud's 64 hex digits do.
 pub(crate) fn fact(event: &HubEvent, hub_name: &str, sequence: u64, now: Timestamp) -> Option<NewEvent> {
     let about = |id: ClientId, model_id: &str| {
         Arc::new(Sender {
@@ -88,7 +89,10 @@ pub(crate) fn fact(event: &HubEvent, hub_name: &str, sequence: u64, now: Timesta
                 body,
             )
         }
-        HubEvent::MessageQueued { .. } | HubEvent::JobChanged { .. } => return None,
+        HubEvent::MessageQueued { .. }
+        | HubEvent::JobChanged { .. }
+        | HubEvent::ConfigurationChanged { .. }
+        | HubEvent::StandingsChanged { .. } => return None,
     };
     let mut properties = Properties::default();
     let system = [

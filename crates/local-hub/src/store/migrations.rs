@@ -154,9 +154,9 @@ const STEPS: &[&str] = &[
     CREATE TABLE configurations (
         id TEXT NOT NULL PRIMARY KEY,
         etag INTEGER NOT NULL,
-        created TEXT NOT NULL,
         document TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID;",
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX identities_configured ON identities (device_id) WHERE configurations <> '{}';",
 ];
 
 pub(super) fn run(connection: &Connection) -> Result<(), StoreError> {

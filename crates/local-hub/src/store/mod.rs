@@ -6,6 +6,7 @@
 //! disk flush per batch, not per write. Reads run on a few connections of their own.
 
 mod bulk;
+mod configurations;
 mod devices;
 mod export;
 mod identities;
@@ -34,6 +35,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{error::StoreError, events::HubEvent};
 
+pub(crate) use configurations::{
+    any_configuration, device_ids_after, get_configuration, list_configurations, unsettled,
+};
 pub(crate) use devices::{connected, get as get_device, list as list_devices, statistics};
 pub(crate) use export::{count as count_identities, page as export_page};
 pub(crate) use identities::{Credentials, IfMatch, credentials};

@@ -45,7 +45,11 @@ fn plant(connection: &Connection, number: usize, module: &str, tags: &Value, des
                 format!("d{:02}", number / 2),
                 module,
                 number,
-                if number.is_multiple_of(3) { "disabled" } else { "enabled" },
+                if number.is_multiple_of(3) {
+                    "disabled"
+                } else {
+                    "enabled"
+                },
                 (number.is_multiple_of(2)).then_some("why"),
                 authentication.to_string(),
                 json!({ "iotEdge": number.is_multiple_of(2) }).to_string(),
