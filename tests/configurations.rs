@@ -30,19 +30,15 @@ fn configuration(name: &str, priority: u32, target: &str, desired: Value) -> Val
 }
 
 impl World {
-    async fn put(&self, configuration: &Value, headers: &[(&str, &str)]) -> Answer {
+    async fn put_configuration(&self, configuration: &Value, headers: &[(&str, &str)]) -> Answer {
         let path = format!("/configurations/{}", configuration["id"].as_str().unwrap());
         self.call(Method::PUT, &path, headers, configuration.to_string()).await
     }
 
     async fn create(&self, configuration: Value) -> Value {
-        let answer = self.put(&configuration, &[]).await;
+        let answer = self.put_configuration(&configuration, &[]).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.body
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.call(Method::GET, path, &[], String::new()).await
     }
 
     async fn delete_configuration(&self, name: &str, headers: &[(&str, &str)]) -> Answer {
@@ -318,12 +314,16 @@ async fn cf_3_only_a_quoted_etag_counts_and_content_never_changes() {
     let code = |answer: &Answer| (answer.status, answer.header("iothub-errorcode").map(str::to_owned));
     let exists = (409, Some("ConfigurationAlreadyExists".to_owned()));
     for headers in [vec![], vec![("If-Match", "*")], vec![("If-Match", etag.as_str())]] {
-        assert_eq!(code(&world.put(&body, &headers).await), exists, "{headers:?}");
+        assert_eq!(
+            code(&world.put_configuration(&body, &headers).await),
+            exists,
+            "{headers:?}"
+        );
     }
     body["content"] = json!({ "deviceContent": { "properties.desired.other": 2 } });
     body["priority"] = json!(7);
     body["labels"] = json!({ "team": "x" });
-    let updated = world.put(&body, &[("If-Match", "\"*\"")]).await;
+    let updated = world.put_configuration(&body, &[("If-Match", "\"*\"")]).await;
     assert_eq!(
         (updated.status, &updated.body["priority"]),
         (200, &json!(7)),
@@ -336,15 +336,21 @@ async fn cf_3_only_a_quoted_etag_counts_and_content_never_changes() {
 
     let stale = format!("\"{etag}\"");
     let refused = (412, Some("PreconditionFailed".to_owned()));
-    assert_eq!(code(&world.put(&body, &[("If-Match", &stale)]).await), refused);
+    assert_eq!(
+        code(&world.put_configuration(&body, &[("If-Match", &stale)]).await),
+        refused
+    );
     assert_eq!(
         code(&world.delete_configuration("c", &[("If-Match", &stale)]).await),
         refused
     );
     let current = format!("\"{}\"", updated.body["etag"].as_str().unwrap());
-    assert_eq!(world.put(&body, &[("If-Match", &current)]).await.status, 200);
+    assert_eq!(
+        world.put_configuration(&body, &[("If-Match", &current)]).await.status,
+        200
+    );
     body.as_object_mut().unwrap().remove("content");
-    let without = world.put(&body, &[("If-Match", "\"*\"")]).await;
+    let without = world.put_configuration(&body, &[("If-Match", "\"*\"")]).await;
     assert_eq!(code(&without), (400, Some("InvalidConfigurationContent".to_owned())));
 
     assert_eq!(
@@ -365,7 +371,7 @@ async fn cf_4_what_is_wrong_is_refused_with_its_code_and_told_by_test_queries() 
     let refused = async |change: Value| {
         let mut body = configuration("c", 1, "*", json!({ "n": 1 }));
         body.as_object_mut().unwrap().extend(object(change));
-        let answer = world.put(&body, &[]).await;
+        let answer = world.put_configuration(&body, &[]).await;
         assert_eq!(answer.status, 400, "{}", answer.body);
         answer.header("iothub-errorcode").unwrap().to_owned()
     };
@@ -398,7 +404,9 @@ async fn cf_4_what_is_wrong_is_refused_with_its_code_and_told_by_test_queries() 
         "InvalidConfigurationCustomMetricsQuery"
     );
     assert_eq!(refused(json!({ "priority": -1 })).await, "ArgumentInvalid");
-    let upper = world.put(&configuration("Upper", 1, "*", json!({ "n": 1 })), &[]).await;
+    let upper = world
+        .put_configuration(&configuration("Upper", 1, "*", json!({ "n": 1 })), &[])
+        .await;
     assert_eq!(upper.status, 400);
 
     let test = async |target: &str| {
@@ -509,7 +517,9 @@ async fn a_hub_has_a_hundred_configurations_and_not_one_more() {
             .create(configuration(&format!("c{n}"), 1, "", json!({ "n": n })))
             .await;
     }
-    let answer = world.put(&configuration("more", 1, "", json!({ "n": 1 })), &[]).await;
+    let answer = world
+        .put_configuration(&configuration("more", 1, "", json!({ "n": 1 })), &[])
+        .await;
     assert_eq!(
         (answer.status, answer.header("iothub-errorcode")),
         (413, Some("ConfigurationCountLimitExceeded"))

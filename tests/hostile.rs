@@ -83,7 +83,7 @@ fn nonsense(kind: usize, random: &mut fastrand::Rng) -> Vec<u8> {
 async fn open(number: usize, ports: [u16; 2], config: &Arc<ClientConfig>) -> Option<TlsStream<TcpStream>> {
     let mut random = fastrand::Rng::with_seed(number as u64);
     let port = ports[number % 2];
-    if number % 7 == 0 {
+    if number.is_multiple_of(7) {
         // No TLS at all.
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
         let _ = socket.write_all(&nonsense(random.usize(0..14), &mut random)).await;
@@ -92,7 +92,7 @@ async fn open(number: usize, ports: [u16; 2], config: &Arc<ClientConfig>) -> Opt
     let mut stream = tls(port, config).await?;
     let _ = stream.write_all(&nonsense(random.usize(0..14), &mut random)).await;
     let _ = stream.flush().await;
-    if number % HALF_OPEN == 0 {
+    if number.is_multiple_of(HALF_OPEN) {
         return Some(stream);
     }
     // Long enough for the hub to have read it; it need not answer.

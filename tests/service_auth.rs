@@ -28,7 +28,7 @@ fn key(connection: &ServiceConnectionString) -> SasKey {
 
 impl World {
     /// What `GET /devices/d` answers to this header.
-    async fn knock(&self, authorization: Option<&str>) -> Answer {
+    async fn ask_as(&self, authorization: Option<&str>) -> Answer {
         let target = "/devices/d?api-version=2021-04-12";
         self.rest()
             .send(authorization, Method::GET, target, &[], String::new())
@@ -47,7 +47,7 @@ impl World {
 #[tokio::test]
 async fn au_01_a_call_without_a_token_is_unauthorized_and_says_why() {
     let world = World::start().await;
-    let answer = world.knock(None).await;
+    let answer = world.ask_as(None).await;
     assert_eq!(code(&answer), UNAUTHORIZED);
     let message = answer.body["Message"].as_str().unwrap();
     assert!(message.starts_with("ErrorCode:IotHubUnauthorizedAccess;"), "{message}");
@@ -70,7 +70,7 @@ async fn au_02_a_wrong_key_an_old_token_and_what_is_no_token_are_unauthorized() 
     let later = unix_now() + 60;
     assert_eq!(
         world
-            .knock(Some(signed(&right, later, Some("iothubowner")).expose()))
+            .ask_as(Some(signed(&right, later, Some("iothubowner")).expose()))
             .await
             .status,
         200
@@ -88,7 +88,7 @@ async fn au_02_a_wrong_key_an_old_token_and_what_is_no_token_are_unauthorized() 
         ("nonsense", Secret::new("nonsense")),
         ("an empty one", Secret::new("")),
     ] {
-        assert_eq!(code(&world.knock(Some(token.expose())).await), UNAUTHORIZED, "{what}");
+        assert_eq!(code(&world.ask_as(Some(token.expose())).await), UNAUTHORIZED, "{what}");
     }
 }
 
@@ -110,7 +110,7 @@ async fn au_03_a_token_s_fields_come_in_any_order_and_its_host_in_any_case() {
         };
         for order in [[sr, sig, se, skn], [sr, sig, skn, se], [skn, se, sig, sr]] {
             let token = format!("SharedAccessSignature {}", order.join("&"));
-            assert_eq!(world.knock(Some(&token)).await.status, 200, "{host}");
+            assert_eq!(world.ask_as(Some(&token)).await.status, 200, "{host}");
         }
     }
 }
@@ -132,7 +132,7 @@ async fn au_04_a_token_s_scope_covers_whole_segments() {
         ("elsewhere", false),
     ] {
         let token = sas::sign(scope, &key(&owner), unix_now() + 60, Some("iothubowner"));
-        let answer = world.knock(Some(token.expose())).await;
+        let answer = world.ask_as(Some(token.expose())).await;
         assert_eq!(answer.status == 200, covered, "{scope}: {}", answer.body);
         assert!(covered || code(&answer) == UNAUTHORIZED, "{scope}");
     }
@@ -206,7 +206,7 @@ async fn both_keys_of_a_policy_open_it() {
         let text: String = database.query_row(&sql, [], |row| row.get(0)).unwrap();
         let key = SasKey::from_bytes(BASE64.decode(text).unwrap()).unwrap();
         let token = sas::sign("localhost", &key, unix_now() + 60, Some("registryRead"));
-        assert_eq!(world.knock(Some(token.expose())).await.status, 200, "{column}");
+        assert_eq!(world.ask_as(Some(token.expose())).await.status, 200, "{column}");
     }
 }
 

@@ -248,10 +248,6 @@ impl Answer {
     }
 }
 
-fn not_here_yet() -> HubError {
-    HubError::new(ErrorCode::FeatureNotSupported, "This hub does not do that yet.")
-}
-
 /// Sixteen random hex digits.
 pub(crate) fn tracking_id() -> String {
     let mut bytes = [0; 8];
