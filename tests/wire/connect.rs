@@ -532,3 +532,20 @@ async fn recon_02_a_whole_conversation_in_one_segment_is_answered_in_order() {
         );
     }
 }
+
+#[tokio::test]
+async fn answers_that_fill_the_buffer_do_not_hold_up_what_came_with_their_requests() {
+    let world = World::start().await;
+    let device = world.device("d").await;
+    let mut raw = world.connect(&device).await;
+    raw.subscribe(&[RESPONSES]).await;
+    let large: Vec<String> = (0..7).map(|_| "x".repeat(4000)).collect();
+    assert_eq!(raw.report("0", &json!({ "large": large })).await.0, 204);
+    let requests: Vec<Packet> = (0..10)
+        .map(|n| Packet::Publish(Publish::new(topic::twin_get(&n.to_string()), QoS::AtMostOnce, " ")))
+        .collect();
+    raw.send_all(&requests).await;
+    for n in 0..10 {
+        assert_eq!(raw.twin_answer(&n.to_string()).await.0, 200);
+    }
+}

@@ -51,7 +51,7 @@ impl World {
             "Sec-WebSocket-Extensions",
             HeaderValue::from_static("permessage-deflate"),
         );
-        match soon("an answer", client_async(request, stream)).await {
+        match soon("an answer", Box::pin(client_async(request, stream))).await {
             Ok((frames, response)) => {
                 assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
                 assert!(!response.headers().contains_key("Sec-WebSocket-Extensions"));

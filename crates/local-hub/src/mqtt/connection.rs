@@ -81,24 +81,22 @@ impl Connection {
         let alarm = sleep_until(self.deadline(heard));
         tokio::pin!(alarm);
         loop {
-            // Answers to packets that came together leave together.
-            let step = match wire.next() {
-                Ok(Some(packet)) => {
-                    let handled = self.handle(wire, packet).await;
-                    if handled.is_ok() && wire.queued() < MAX_QUEUED {
-                        continue;
-                    }
-                    handled
-                }
-                Ok(None) => Ok(()),
-                Err(end) => Err(end),
+            // Answers to packets that came together leave together, within bounds.
+            let more = match wire.next() {
+                Ok(Some(packet)) => match self.handle(wire, packet).await {
+                    Ok(()) => true,
+                    Err(end) => return end,
+                },
+                Ok(None) => false,
+                Err(end) => return end,
             };
-            let step = match step {
-                Ok(()) if wire.queued() > 0 => self.flush(wire).await,
-                other => other,
-            };
-            if let Err(end) = step {
+            let waiting = wire.queued();
+            let due = waiting >= MAX_QUEUED || (waiting > 0 && !more);
+            if due && let Err(end) = self.flush(wire).await {
                 return end;
+            }
+            if more {
+                continue;
             }
             let step = tokio::select! {
                 () = closed.as_mut() => Err(End::Kicked),
