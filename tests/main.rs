@@ -12,6 +12,7 @@ mod bad_input;
 mod cloud_to_device;
 mod command_line;
 mod crash;
+mod device_https;
 mod exit_codes;
 mod firmware;
 mod fleet;

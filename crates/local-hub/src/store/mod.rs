@@ -6,6 +6,7 @@
 //! disk flush per batch, not per write. Reads run on a few connections of their own.
 
 mod devices;
+mod feedback;
 mod messages;
 mod migrations;
 mod policies;
@@ -29,7 +30,8 @@ use crate::{error::StoreError, events::HubEvent};
 pub(crate) use devices::{
     Credentials, IfMatch, connected, credentials, get as get_device, list as list_devices, statistics,
 };
-pub(crate) use messages::{FeedbackBatch, Message, NewMessage, Settlement, Take};
+pub(crate) use feedback::FeedbackBatch;
+pub(crate) use messages::{Message, NewMessage, Settlement, Take};
 pub(crate) use policies::{Policies, Right};
 pub(crate) use query::{Page, Rows, run as run_query};
 pub(crate) use subscriptions::StoredSession;
