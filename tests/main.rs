@@ -14,6 +14,7 @@ mod command_line;
 mod configurations;
 mod crash;
 mod digital_twins;
+mod device_https;
 mod exit_codes;
 mod firmware;
 mod fleet;

@@ -1,5 +1,6 @@
 //! What tests stand on.
 
+pub(crate) mod messages;
 pub(crate) mod process;
 pub(crate) mod raw_device;
 pub(crate) mod rest;

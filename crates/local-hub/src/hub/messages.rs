@@ -117,7 +117,7 @@ fn receive(
     deadline: &Deadline,
 ) -> Result<Vec<Message>, StoreError> {
     let now = now();
-    let messages = transaction.receive(id, take, now)?;
+    let messages = transaction.receive_messages(id, take, now)?;
     if !messages.is_empty() {
         deadline.by(now.after(take.lock));
     }
@@ -144,7 +144,7 @@ impl Hub {
         }
         let (id, now) = (id.clone(), now());
         let message = checked(&id, properties, body, now)?;
-        self.0.store.write(move |t| t.enqueue(&id, &message, now)).await
+        self.0.store.write(move |t| t.enqueue_message(&id, &message, now)).await
     }
 
     /// The oldest message that nobody has, locked.
@@ -198,14 +198,14 @@ impl Hub {
         let (id, lock_token) = (id.clone(), lock_token.to_owned());
         self.0
             .store
-            .write(move |t| t.settle(&id, &lock_token, how, now()))
+            .write(move |t| t.settle_message(&id, &lock_token, how, now()))
             .await
     }
 
     /// Returns how many messages there were.
     pub(crate) async fn purge_messages(&self, id: &ClientId) -> Result<usize, HubError> {
         let id = id.clone();
-        self.0.store.write(move |t| t.purge(&id, now())).await
+        self.0.store.write(move |t| t.purge_messages(&id, now())).await
     }
 
     pub(crate) async fn receive_feedback(&self) -> Result<Option<FeedbackBatch>, HubError> {
@@ -249,7 +249,7 @@ impl Hub {
             }
             // Forgotten before the work is queued: what the work does not see lowers it again.
             deadline.0.send_replace(None);
-            match self.0.store.write(|t| t.overdue(now())).await {
+            match self.0.store.write(|t| t.overdue_messages(now())).await {
                 Ok(Some(next)) => deadline.by(next),
                 Ok(None) => {}
                 Err(error) => {

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
-use hub_protocol::{ErrorCode, HubError, message::Properties};
+use hub_protocol::{
+    ErrorCode, HubError,
+    message::{Properties, SystemProperty},
+};
 use serde::Deserialize;
 
 use super::{Answer, Call};
@@ -94,7 +97,11 @@ pub(super) async fn send_telemetry(hub: &Hub, call: &Call) -> Result<Answer, Hub
         auth: Some(admission.method),
         model_id: String::new(),
     });
-    for (properties, body) in messages {
+    hub.meter(size).await?;
+    for (mut properties, body) in messages {
+        // Only the hub says who sent a message.
+        properties.system.remove(&SystemProperty::SenderDeviceId);
+        properties.system.remove(&SystemProperty::SenderModuleId);
         hub.telemetry(&sender, properties, body);
     }
     Ok(Answer::no_content())

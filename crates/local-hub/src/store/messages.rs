@@ -1,4 +1,4 @@
-//! Messages to devices: a queue for each device, and feedback on what became of them.
+//! Messages to devices: a queue for each device.
 //!
 //! A message is enqueued, then locked by whoever receives it, and leaves the queue completed or
 //! dead-lettered; a lock that lapses or is given up puts it back at its old place. Every
@@ -21,17 +21,11 @@ use crate::{error::StoreError, events::HubEvent};
 /// Messages that a device's queue holds, locked ones included.
 const QUEUE: usize = 50;
 /// How often a message is delivered before it is given up.
-const MAX_DELIVERIES: u32 = 10;
+pub(super) const MAX_DELIVERIES: u32 = 10;
 /// No lock is longer; one that seems so was taken before the clock was set back.
-const LONGEST_LOCK: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_LOCK: Duration = Duration::from_secs(300);
 /// Messages that one piece of the timer's work looks at.
 const OVERDUE_BATCH: usize = 200;
-
-const FEEDBACK_BATCH: usize = 64;
-/// Feedback nobody reads is forgotten after this (service.md 9.3).
-const FEEDBACK_LIFE: Duration = Duration::from_secs(3600);
-/// Records kept at most; the oldest goes first.
-const FEEDBACK_KEPT: i64 = 10_000;
 
 #[derive(Debug, Clone)]
 pub(crate) struct NewMessage {
@@ -74,21 +68,14 @@ pub(crate) enum Settlement {
     Abandon,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FeedbackBatch {
-    pub lock_token: String,
-    /// At most 64, oldest first.
-    pub records: Vec<FeedbackRecord>,
-}
-
 /// A UUID's form, of a random number and what makes it differ from its neighbours.
-fn token(nonce: [u8; 16], sequence: i64) -> String {
+pub(super) fn token(nonce: [u8; 16], sequence: i64) -> String {
     let bits = u128::from_be_bytes(nonce) ^ u128::from(sequence.unsigned_abs());
     let hex = format!("{bits:032x}");
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-fn lock_lost() -> StoreError {
+pub(super) fn lock_lost() -> StoreError {
     let text = "The lock is lost: it lapsed, or the message was settled already.";
     HubError::new(ErrorCode::DeviceMessageLockLost, text).into()
 }
@@ -103,9 +90,14 @@ fn next_deadline(connection: &Connection) -> Result<Option<Timestamp>, StoreErro
 }
 
 impl Transaction<'_> {
-    pub(crate) fn enqueue(&mut self, id: &ClientId, message: &NewMessage, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) fn enqueue_message(
+        &mut self,
+        id: &ClientId,
+        message: &NewMessage,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let identity = self.identity(id)?;
-        self.overdue_of(identity, now)?;
+        self.overdue_messages_of(identity, now)?;
         let pending: usize = self
             .sql
             .prepare_cached("SELECT count(*) FROM messages WHERE identity = ?1")?
@@ -134,9 +126,14 @@ impl Transaction<'_> {
     }
 
     /// Locks the oldest messages that nobody has.
-    pub(crate) fn receive(&mut self, id: &ClientId, take: &Take, now: Timestamp) -> Result<Vec<Message>, StoreError> {
+    pub(crate) fn receive_messages(
+        &mut self,
+        id: &ClientId,
+        take: &Take,
+        now: Timestamp,
+    ) -> Result<Vec<Message>, StoreError> {
         let identity = self.identity(id)?;
-        self.overdue_of(identity, now)?;
+        self.overdue_messages_of(identity, now)?;
         let mut room = take.at_most;
         if take.on_connection {
             let sql = "SELECT count(*) FROM messages WHERE identity = ?1 AND lock_token IS NOT NULL AND on_connection";
@@ -176,7 +173,7 @@ impl Transaction<'_> {
     }
 
     /// Fails with `DeviceMessageLockLost` when nothing is locked with this token any more.
-    pub(crate) fn settle(
+    pub(crate) fn settle_message(
         &mut self,
         id: &ClientId,
         lock_token: &str,
@@ -184,7 +181,7 @@ impl Transaction<'_> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let identity = self.identity(id)?;
-        self.overdue_of(identity, now)?;
+        self.overdue_messages_of(identity, now)?;
         let found: Option<i64> = self
             .sql
             .prepare_cached("SELECT sequence FROM messages WHERE identity = ?1 AND lock_token = ?2")?
@@ -192,77 +189,77 @@ impl Transaction<'_> {
             .optional()?;
         let sequence = found.ok_or_else(lock_lost)?;
         match how {
-            Settlement::Complete => self.leave(sequence, Outcome::Success, now),
-            Settlement::Reject => self.leave(sequence, Outcome::Rejected, now),
-            Settlement::Abandon => self.put_back(sequence, now),
+            Settlement::Complete => self.remove_message(sequence, Outcome::Success, now),
+            Settlement::Reject => self.remove_message(sequence, Outcome::Rejected, now),
+            Settlement::Abandon => self.put_back_message(sequence, now),
         }
     }
 
     /// Empties a queue, locked messages included; returns how many there were.
-    pub(crate) fn purge(&mut self, id: &ClientId, now: Timestamp) -> Result<usize, StoreError> {
+    pub(crate) fn purge_messages(&mut self, id: &ClientId, now: Timestamp) -> Result<usize, StoreError> {
         let identity = self.identity(id)?;
-        self.overdue_of(identity, now)?;
-        let all = self.sequences("SELECT sequence FROM messages WHERE identity = ?1", params![identity])?;
+        self.overdue_messages_of(identity, now)?;
+        let all = self.message_sequences("SELECT sequence FROM messages WHERE identity = ?1", params![identity])?;
         for sequence in &all {
-            self.leave(*sequence, Outcome::Purged, now)?;
+            self.remove_message(*sequence, Outcome::Purged, now)?;
         }
         Ok(all.len())
     }
 
     /// What a connection had and did not settle is for the next one.
-    pub(super) fn release(&mut self, identity: i64, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) fn release_messages(&mut self, identity: i64, now: Timestamp) -> Result<(), StoreError> {
         let sql = "SELECT sequence FROM messages WHERE identity = ?1 AND lock_token IS NOT NULL AND on_connection";
-        for sequence in self.sequences(sql, params![identity])? {
-            self.put_back(sequence, now)?;
+        for sequence in self.message_sequences(sql, params![identity])? {
+            self.put_back_message(sequence, now)?;
         }
         Ok(())
     }
 
     /// Does what time has done to all queues, a bounded part of it; returns when to go on.
-    pub(crate) fn overdue(&mut self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let due = self.sequences(
+    pub(crate) fn overdue_messages(&mut self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let due = self.message_sequences(
             "SELECT sequence FROM messages WHERE coalesce(locked_until, expires) <= ?1 LIMIT ?2",
             params![now.to_string(), OVERDUE_BATCH],
         )?;
         for sequence in due {
-            self.put_back_or_expire(sequence, now)?;
+            self.put_back_or_expire_message(sequence, now)?;
         }
         next_deadline(self.sql)
     }
 
-    fn overdue_of(&mut self, identity: i64, now: Timestamp) -> Result<(), StoreError> {
-        let due = self.sequences(
+    fn overdue_messages_of(&mut self, identity: i64, now: Timestamp) -> Result<(), StoreError> {
+        let due = self.message_sequences(
             "SELECT sequence FROM messages
              WHERE identity = ?1 AND (coalesce(locked_until, expires) <= ?2 OR locked_until > ?3)",
             params![identity, now.to_string(), now.after(LONGEST_LOCK).to_string()],
         )?;
         for sequence in due {
-            self.put_back_or_expire(sequence, now)?;
+            self.put_back_or_expire_message(sequence, now)?;
         }
         Ok(())
     }
 
-    fn sequences(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<i64>, StoreError> {
+    fn message_sequences(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<i64>, StoreError> {
         let mut statement = self.sql.prepare_cached(sql)?;
         let rows = statement.query_map(parameters, |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn put_back_or_expire(&mut self, sequence: i64, now: Timestamp) -> Result<(), StoreError> {
+    fn put_back_or_expire_message(&mut self, sequence: i64, now: Timestamp) -> Result<(), StoreError> {
         let locked: bool = self
             .sql
             .prepare_cached("SELECT lock_token IS NOT NULL FROM messages WHERE sequence = ?1")?
             .query_row([sequence], |row| row.get(0))?;
         if locked {
-            self.put_back(sequence, now)
+            self.put_back_message(sequence, now)
         } else {
-            self.leave(sequence, Outcome::Expired, now)
+            self.remove_message(sequence, Outcome::Expired, now)
         }
     }
 
     /// Ends a lock. A message that was delivered often enough, or expired meanwhile, is not
     /// delivered again.
-    fn put_back(&mut self, sequence: i64, now: Timestamp) -> Result<(), StoreError> {
+    fn put_back_message(&mut self, sequence: i64, now: Timestamp) -> Result<(), StoreError> {
         let (deliveries, expires, device, module) = self
             .sql
             .prepare_cached(
@@ -281,10 +278,10 @@ impl Transaction<'_> {
             })?;
         let expires = Timestamp::parse(&expires).unwrap_or(now);
         if deliveries >= MAX_DELIVERIES {
-            return self.leave(sequence, Outcome::DeliveryCountExceeded, now);
+            return self.remove_message(sequence, Outcome::DeliveryCountExceeded, now);
         }
         if expires <= now {
-            return self.leave(sequence, Outcome::Expired, now);
+            return self.remove_message(sequence, Outcome::Expired, now);
         }
         let module = (!module.is_empty()).then_some(module.as_str());
         let id = ClientId::new(&device, module).map_err(|_| rusqlite::Error::InvalidQuery)?;
@@ -293,7 +290,7 @@ impl Transaction<'_> {
     }
 
     /// Takes a message out of its queue for good, with the feedback its sender asked for.
-    fn leave(&mut self, sequence: i64, outcome: Outcome, now: Timestamp) -> Result<(), StoreError> {
+    fn remove_message(&mut self, sequence: i64, outcome: Outcome, now: Timestamp) -> Result<(), StoreError> {
         let (properties, device_id, device_generation_id) = self
             .sql
             .prepare_cached(
@@ -323,77 +320,6 @@ impl Transaction<'_> {
             },
             now,
         )
-    }
-
-    fn keep_feedback(&mut self, record: &FeedbackRecord, now: Timestamp) -> Result<(), StoreError> {
-        self.sql
-            .prepare_cached("INSERT INTO feedback (record, enqueued) VALUES (?1, ?2)")?
-            .execute(params![serde_json::to_string(record)?, now.to_string()])?;
-        self.sql
-            .prepare_cached("DELETE FROM feedback WHERE sequence <= ?1")?
-            .execute([self.sql.last_insert_rowid() - FEEDBACK_KEPT])?;
-        Ok(())
-    }
-
-    /// Locks up to 64 of the oldest records under one token; `None` when there are none.
-    pub(crate) fn receive_feedback(
-        &mut self,
-        lock: Duration,
-        nonce: [u8; 16],
-        now: Timestamp,
-    ) -> Result<Option<FeedbackBatch>, StoreError> {
-        self.sql
-            .prepare_cached(
-                "UPDATE feedback SET lock_token = NULL, locked_until = NULL, delivery_count = delivery_count + 1
-                 WHERE locked_until <= ?1 OR locked_until > ?2",
-            )?
-            .execute([now.to_string(), now.after(LONGEST_LOCK).to_string()])?;
-        let forgotten = now.before(FEEDBACK_LIFE);
-        self.sql
-            .prepare_cached(
-                "DELETE FROM feedback WHERE lock_token IS NULL AND (enqueued <= ?1 OR delivery_count >= ?2)",
-            )?
-            .execute(params![forgotten.to_string(), MAX_DELIVERIES])?;
-        let mut statement = self.sql.prepare_cached(
-            "SELECT sequence, record FROM feedback WHERE lock_token IS NULL ORDER BY sequence LIMIT ?1",
-        )?;
-        let rows = statement.query_map([FEEDBACK_BATCH], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-        })?;
-        let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        let lock_token = token(nonce, 0);
-        let locked_until = now.after(lock.min(LONGEST_LOCK)).to_string();
-        let mut records = Vec::with_capacity(rows.len());
-        for (sequence, record) in rows {
-            self.sql
-                .prepare_cached("UPDATE feedback SET lock_token = ?2, locked_until = ?3 WHERE sequence = ?1")?
-                .execute(params![sequence, lock_token, locked_until])?;
-            records.push(serde_json::from_str(&record)?);
-        }
-        Ok(Some(FeedbackBatch { lock_token, records }))
-    }
-
-    /// Completing and rejecting both forget the batch; abandoning gives it back.
-    pub(crate) fn settle_feedback(
-        &mut self,
-        lock_token: &str,
-        how: Settlement,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let sql = match how {
-            Settlement::Complete | Settlement::Reject => {
-                "DELETE FROM feedback WHERE lock_token = ?1 AND locked_until > ?2"
-            }
-            Settlement::Abandon => {
-                "UPDATE feedback SET lock_token = NULL, locked_until = NULL, delivery_count = delivery_count + 1
-                 WHERE lock_token = ?1 AND locked_until > ?2"
-            }
-        };
-        let settled = self.sql.prepare_cached(sql)?.execute([lock_token, &now.to_string()])?;
-        if settled == 0 { Err(lock_lost()) } else { Ok(()) }
     }
 }
 
@@ -491,7 +417,7 @@ mod tests {
                 body: Bytes::new(),
                 expires: self.now.after(Duration::from_secs(life)),
             };
-            self.transaction().enqueue(&self.id, &message, self.now)
+            self.transaction().enqueue_message(&self.id, &message, self.now)
         }
 
         fn receive(&mut self, at_most: usize, on_connection: bool) -> Vec<Message> {
@@ -502,11 +428,13 @@ mod tests {
                 lock: Duration::from_secs(60),
                 nonce: [self.nonce; 16],
             };
-            self.transaction().receive(&self.id, &take, self.now).unwrap()
+            self.transaction().receive_messages(&self.id, &take, self.now).unwrap()
         }
 
         fn settle(&self, lock_token: &str, how: Settlement) -> bool {
-            self.transaction().settle(&self.id, lock_token, how, self.now).is_ok()
+            self.transaction()
+                .settle_message(&self.id, lock_token, how, self.now)
+                .is_ok()
         }
 
         fn reconnect(&self) {
@@ -576,7 +504,7 @@ mod tests {
                     Step::Wait { seconds, timer } => {
                         bench.now = bench.now.after(Duration::from_secs(seconds));
                         if timer {
-                            while let Some(next) = bench.transaction().overdue(bench.now).unwrap() {
+                            while let Some(next) = bench.transaction().overdue_messages(bench.now).unwrap() {
                                 if next > bench.now {
                                     break;
                                 }
@@ -586,7 +514,7 @@ mod tests {
                         }
                     }
                     Step::Purge => {
-                        bench.transaction().purge(&bench.id, bench.now).unwrap();
+                        bench.transaction().purge_messages(&bench.id, bench.now).unwrap();
                         prop_assert_eq!(bench.count("1"), 0);
                     }
                 }
@@ -627,37 +555,6 @@ mod tests {
         assert_eq!(bench.receive(1, false).len(), 1);
         bench.now = bench.now.before(Duration::from_secs(3600));
         assert_eq!(bench.receive(1, false).len(), 1);
-    }
-
-    #[test]
-    fn feedback_is_kept_for_an_hour_and_given_ten_times_at_most() {
-        let mut bench = Bench::new();
-        bench.send(0, 600).unwrap();
-        bench.transaction().purge(&bench.id, bench.now).unwrap();
-        let lock = Duration::from_secs(60);
-        for nonce in 0..10 {
-            let batch = bench
-                .transaction()
-                .receive_feedback(lock, [nonce; 16], bench.now)
-                .unwrap()
-                .unwrap();
-            let settled = bench
-                .transaction()
-                .settle_feedback(&batch.lock_token, Settlement::Abandon, bench.now);
-            settled.unwrap();
-        }
-        assert_eq!(
-            bench.transaction().receive_feedback(lock, [0; 16], bench.now).unwrap(),
-            None
-        );
-
-        bench.send(1, 600).unwrap();
-        bench.transaction().purge(&bench.id, bench.now).unwrap();
-        bench.now = bench.now.after(FEEDBACK_LIFE);
-        assert_eq!(
-            bench.transaction().receive_feedback(lock, [0; 16], bench.now).unwrap(),
-            None
-        );
     }
 
     #[test]

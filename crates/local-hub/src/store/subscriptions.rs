@@ -86,7 +86,7 @@ impl Transaction<'_> {
             connected: true,
             at: now,
         });
-        self.release(identity, now)?;
+        self.release_messages(identity, now)?;
         if clean_session {
             for sql in [
                 "DELETE FROM subscriptions WHERE identity = ?1",
