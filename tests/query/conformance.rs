@@ -44,7 +44,7 @@ async fn qu_1_whole_twins_are_a_bare_array_of_the_type_twin() {
     assert_eq!(answer.body[0], twin.body);
     let modules = ask(&world, "SELECT * FROM devices.modules", &[]).await;
     assert_eq!(kind(&modules), (200, Some("Twin")));
-    assert_eq!(modules.body[1]["moduleId"], "m1");
+    assert_eq!(modules.body[2]["moduleId"], "m1");
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn qu_2_pages_are_as_large_as_asked_and_the_last_has_no_continuation() {
         ["a1", "a2", "b1", "b2", "c"]
     );
     for (text, expected) in [
-        ("SELECT * FROM devices.modules", vec![2, 1]),
+        ("SELECT * FROM devices.modules", vec![2, 2]),
         ("SELECT * FROM devices.jobs", vec![2, 1]),
         ("SELECT tags.hall FROM devices WHERE is_defined(tags.hall)", vec![2, 2]),
         (

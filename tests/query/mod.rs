@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 
 use crate::support::{id, object, raw_device::RESPONSES, rest::Answer, world::World};
 
-/// What cases.txt speaks of. The five devices and their twins come by the ways of a service and
-/// of devices. Modules, configurations, parents and jobs are features of their own; what they
-/// leave behind is put where they leave it.
+/// What cases.txt speaks of. Devices, modules and twins come by the ways of a service and of
+/// devices. What configurations, gateways and jobs leave behind is put where they leave it.
 async fn plant() -> World {
     let world = World::start().await;
     let nothing = json!({});
@@ -66,6 +65,16 @@ async fn plant() -> World {
         device.status_reason = (status == Status::Disabled).then(|| "broken".to_owned());
         device.capabilities = Capabilities { iot_edge: edge };
         world.client.update_device(&device, IfMatch::Any).await.unwrap();
+    }
+    for (device, tags) in [("a1", json!({ "role": "x" })), ("b1", nothing)] {
+        for (method, path, body) in [
+            (Method::PUT, "devices", json!({ "deviceId": device, "moduleId": "m1" })),
+            (Method::PATCH, "twins", json!({ "tags": tags })),
+        ] {
+            let path = format!("/{path}/{device}/modules/m1");
+            let answer = world.call(method, &path, &[], body.to_string()).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        }
     }
     let database = rusqlite::Connection::open(world.hub.data_dir().join("hub.db")).unwrap();
     database.execute_batch(include_str!("planted.sql")).unwrap();

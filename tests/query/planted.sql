@@ -1,12 +1,5 @@
--- Modules, as the registry keeps them.
-INSERT INTO identities (device_id, module_id, generation_id, etag, status_updated, authentication, connection_updated,
-        last_activity, tags, reported, desired_metadata, reported_metadata)
-    SELECT column1, column2, 'g', 1, '0001-01-01T00:00:00Z', authentication, '0001-01-01T00:00:00Z',
-        '0001-01-01T00:00:00Z', column3, column4, '{"$lastUpdated":"2026-01-01T00:00:00Z"}', '{"$lastUpdated":"2026-01-01T00:00:00Z"}'
-    FROM (VALUES ('a1', '$edgeAgent', '{}', '{}'), ('a1', 'm1', '{"role":"x"}', '{}'), ('b1', 'm1', '{}', '{"ok":true}'))
-    JOIN identities AS device ON device.device_id = column1 AND device.module_id = ''
-    WHERE true
-    ON CONFLICT (device_id, module_id) DO NOTHING;
+-- What the module of b1 reported.
+UPDATE identities SET reported = '{"ok":true}' WHERE device_id = 'b1' AND module_id = 'm1';
 
 -- A gateway, and a device below it.
 UPDATE identities SET device_scope = 'ms-azure-iot-edge://gw-1' WHERE device_id = 'a1' AND module_id = '';

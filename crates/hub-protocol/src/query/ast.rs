@@ -34,26 +34,6 @@ pub struct Target {
     pub condition: Option<Expression>,
 }
 
-impl Target {
-    /// Asks for the `deviceId` of each, and the `moduleId` of modules.
-    pub fn into_query(self) -> Query {
-        let item = |name: &str| {
-            let path = Path(vec![Segment::Key(name.to_owned())]);
-            Item {
-                value: ItemValue::Expression(Expression::Path(path)),
-                name: vec![name.to_owned()],
-            }
-        };
-        Query {
-            top: None,
-            selection: Selection::Items(vec![item("deviceId"), item("moduleId")]),
-            source: self.source,
-            condition: self.condition,
-            group_by: Vec::new(),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     Devices,
