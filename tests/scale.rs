@@ -5,14 +5,16 @@
 use std::time::Instant;
 
 use device_sim::Model;
-use hub_protocol::{DeviceId, method::MethodRequest};
-use serde_json::Value;
+use hub_protocol::{DeviceId, job::JobRequest, method::MethodRequest, twin::TwinPatch};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use twindeck_app::{firmware, view::UpdateStage, watch::Source};
 
 use crate::support::{
+    object,
     process::ServedHub,
+    soon,
     update::{Packages, Record, count, queued, watch},
     world::{create_devices, fleet, start},
 };
@@ -72,6 +74,51 @@ async fn five_hundred_devices_connect_answer_and_update() {
         DEVICES as u64 * packages.imported.size
     );
     fleet.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn one_job_changes_the_twins_of_ten_thousand_devices() {
+    const DEVICES: usize = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let hub = ServedHub::start(&dir.path().join("hub")).await;
+    create_devices(&hub.client, "scale", DEVICES).await;
+    let patch = TwinPatch::desired(object(json!({ "building": 43, "floor": 3 })));
+    let offline = MethodRequest::new("lockDoor", json!({ "lockTime": "10m" }));
+    for (what, request, failed) in [
+        (
+            "get a twin change by a job",
+            JobRequest::update_twin("twins", "*", patch),
+            0,
+        ),
+        (
+            "offline are found so by a method job",
+            JobRequest::device_method("methods", "*", offline),
+            DEVICES,
+        ),
+    ] {
+        let began = Instant::now();
+        hub.client.create_job(&request).await.unwrap();
+        let job = soon("the job to end", async {
+            loop {
+                let job = hub.client.job(&request.job_id).await.unwrap();
+                if job.status.is_final() {
+                    return job;
+                }
+            }
+        })
+        .await;
+        let counts = job.device_job_statistics.unwrap();
+        assert_eq!(
+            (counts.device_count, counts.failed_count),
+            (DEVICES as u64, failed as u64)
+        );
+        let seconds = began.elapsed().as_secs_f64();
+        println!(
+            "{DEVICES} devices {what}: {seconds:.2} s; hub {} MiB",
+            resident(hub.pid())
+        );
+    }
 }
 
 fn tell(what: &str, began: Instant, hub: &ServedHub) {
