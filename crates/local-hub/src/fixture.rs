@@ -35,7 +35,7 @@ pub enum FixtureError {
     #[error("The fixture {} cannot be understood at line {line}, column {column}", path.display())]
     Json { path: PathBuf, line: usize, column: usize },
     #[error(
-        "{0} is not a policy of an IoT Hub; they are iothubowner, service, device, registryRead and registryReadWrite"
+        "The fixture names the policy {0}, which no IoT Hub has; they are iothubowner, service, device, registryRead and registryReadWrite"
     )]
     Policy(String),
     #[error("The fixture's keys of policy {0} are not two base64 texts of 16 to 64 bytes")]
