@@ -1,12 +1,14 @@
 //! What devices do over HTTPS: telemetry, and messages received and settled.
 
+use std::time::Duration;
+
 use hub_protocol::{DeviceConnectionString, Secret, Timestamp, message::SystemProperty};
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
     id,
-    messages::{message_id, named, outcome},
+    messages::{expiring, message_id, named, outcome},
     raw_device::token,
     rest::{self, Answer},
     unix_now,
@@ -88,6 +90,30 @@ async fn a_device_receives_and_settles_over_https() {
         world.outcomes(2).await,
         [outcome("b", "Rejected"), outcome("a", "Success")]
     );
+}
+
+#[tokio::test]
+async fn cd_4_what_expires_is_rejected_or_purged_is_fed_back_as_that() {
+    let world = World::start().await;
+    let device = world.device("d").await;
+    let brief = expiring("late", Duration::from_millis(100));
+    let sent = world.client.send_message(&device.device_id, &brief, b"x".into());
+    sent.await.unwrap();
+    assert_eq!(world.outcomes(1).await, [outcome("late", "Expired")]);
+
+    world.send(&device, "unwanted").await;
+    let taken = world.as_device(&device, Method::GET, "devicebound", &[], "").await;
+    let lock = taken.header("ETag").unwrap().trim_matches('"').to_owned();
+    let path = format!("devicebound/{lock}?reject");
+    assert_eq!(
+        world.as_device(&device, Method::DELETE, &path, &[], "").await.status,
+        204
+    );
+    assert_eq!(world.outcomes(1).await, [outcome("unwanted", "Rejected")]);
+
+    world.send(&device, "queued").await;
+    assert_eq!(world.client.purge_messages(&device.device_id).await.unwrap(), 1);
+    assert_eq!(world.outcomes(1).await, [outcome("queued", "Purged")]);
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use hub_protocol::{Secret, ServiceConnectionString, connection_string::Credential, sas};
 use reqwest::Method;
-use rustls::ClientConfig;
 use serde_json::Value;
 
 use super::{unix_now, world::World};
@@ -69,12 +68,8 @@ impl Rest {
 
 impl World {
     pub(crate) fn rest(&self) -> Rest {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(ClientConfig::clone(&self.tls))
-            .no_proxy()
-            .build()
-            .unwrap();
         let host = self.hub.service_connection_string().host_name;
+        let http = self.http.clone();
         Rest { http, host }
     }
 

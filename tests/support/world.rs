@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) hub: LocalHub,
     pub(crate) client: HubClient,
     pub(crate) tls: Arc<ClientConfig>,
+    /// For calls the client would never make.
+    pub(super) http: reqwest::Client,
     pub(crate) dir: TempDir,
 }
 
@@ -47,9 +49,11 @@ impl World {
             ..hub.service_connection_string()
         };
         let client = HubClient::with_retries(service, tls.clone(), RetryPolicy::NEVER).unwrap();
+        let http = reqwest::Client::builder().tls_backend_preconfigured(tls.clone());
         Self {
             hub,
             client,
+            http: http.no_proxy().build().unwrap(),
             tls: Arc::new(tls),
             dir,
         }
