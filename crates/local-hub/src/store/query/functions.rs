@@ -39,7 +39,13 @@ pub(crate) fn register(connection: &Connection) -> rusqlite::Result<()> {
         let items = values(context, 0)?.into_iter().map(Option::unwrap_or_default);
         Ok(Value::Array(items.collect()).to_string())
     })?;
-    connection.create_scalar_function("hub_group", -1, flags, |context| Ok(group_key(&values(context, 0)?)))?;
+    connection.create_scalar_function("hub_group", -1, flags, |context| {
+        let values = (0..context.len()).step_by(2).map(|index| {
+            let kind = context.get_raw(index).as_str().unwrap_or_default();
+            grouped(kind, context.get_raw(index + 1))
+        });
+        Ok(group_key(&values.collect::<Vec<_>>()))
+    })?;
     connection.create_scalar_function("hub_twin_etag", 1, flags, |context| Ok(twin_etag(context.get(0)?)))?;
     connection.create_scalar_function("hub_identity_etag", 1, flags, |context| {
         Ok(identity_etag(context.get(0)?))
@@ -65,6 +71,18 @@ pub(super) fn read(form: Form, value: ValueRef<'_>) -> Option<Value> {
         (Form::Number | Form::Any, ValueRef::Real(value)) => number(value),
         (Form::String | Form::Any, ValueRef::Text(text)) => Some(String::from_utf8_lossy(text).into()),
         (Form::Json, ValueRef::Text(text)) => serde_json::from_slice(text).ok(),
+        _ => None,
+    }
+}
+
+/// What a group has in common, by its kind; `None` for undefined.
+fn grouped(kind: &str, value: ValueRef<'_>) -> Option<Value> {
+    match kind {
+        "null" => Some(Value::Null),
+        "true" | "false" | "bool" => read(Form::Bool, value),
+        "integer" => read(Form::Number, value),
+        "text" => read(Form::String, value),
+        "array" | "object" => read(Form::Json, value),
         _ => None,
     }
 }

@@ -124,7 +124,12 @@ pub(crate) fn matching(connection: &Connection, target: &Target) -> Result<Vec<C
 /// A statement of which everything but its columns is known.
 struct Plan {
     translation: Translation,
+    /// FROM and WHERE.
     from: String,
+    /// Of every row what an aggregate needs; `None` for rows as they are.
+    carried: Option<Vec<String>>,
+    /// What comes after FROM and WHERE.
+    rest: String,
     /// What rows are sorted by.
     keys: Vec<String>,
     position: Position,
@@ -152,6 +157,8 @@ impl Plan {
         Self {
             translation: Translation::new(source),
             from: from.to_owned(),
+            carried: None,
+            rest: String::new(),
             keys: Vec::new(),
             position: Position::default(),
             size: 0,
@@ -198,12 +205,28 @@ impl Plan {
     fn sort(&mut self, query: &Query) {
         if !query.is_aggregate() {
             self.keys = order(query.source).iter().map(|key| (*key).to_owned()).collect();
-        } else if !query.group_by.is_empty() {
-            let groups: Vec<Operand> = query.group_by.iter().map(|path| self.translation.path(path)).collect();
-            let by: Vec<String> = groups.iter().flat_map(Operand::group).collect();
-            self.from.push_str(&format!(" GROUP BY {} HAVING 1", by.join(", ")));
-            self.keys.push(format!("hub_group({})", sql::arguments(&groups)));
+            return;
         }
+        self.carried = Some(Vec::new());
+        if !query.group_by.is_empty() {
+            let groups: Vec<Operand> = query.group_by.iter().map(|path| self.translation.path(path)).collect();
+            let by: Vec<String> = groups
+                .iter()
+                .flat_map(Operand::group)
+                .map(|sql| self.carry(sql))
+                .collect();
+            let by = by.join(", ");
+            self.rest.push_str(&format!(" GROUP BY {by} HAVING 1"));
+            self.keys.push(format!("hub_group({by})"));
+        }
+    }
+
+    /// SQLite sorts rows into groups with all that is asked of them. What is carried is asked of
+    /// them before, so that no whole documents are sorted.
+    fn carry(&mut self, sql: String) -> String {
+        let Some(carried) = &mut self.carried else { return sql };
+        carried.push(format!("{sql} AS c{}", carried.len()));
+        format!("c{}", carried.len() - 1)
     }
 
     /// The rest of the answer only, and one row more than the page: it tells whether another follows.
@@ -216,12 +239,12 @@ impl Plan {
                 .iter()
                 .map(|key| self.translation.text(key))
                 .collect();
-            self.from.push_str(&format!(" AND ({keys}) > ({})", after.join(", ")));
+            self.rest.push_str(&format!(" AND ({keys}) > ({})", after.join(", ")));
         }
         if !keys.is_empty() {
-            self.from.push_str(&format!(" ORDER BY {keys}"));
+            self.rest.push_str(&format!(" ORDER BY {keys}"));
         }
-        self.from.push_str(&format!(" LIMIT {}", self.size + 1));
+        self.rest.push_str(&format!(" LIMIT {}", self.size + 1));
     }
 
     fn text(&self, columns: &str) -> String {
@@ -231,7 +254,19 @@ impl Plan {
             .enumerate()
             .map(|(n, key)| format!(", {key} AS key_{n}"))
             .collect();
-        format!("SELECT {columns}{keys} {}", self.from)
+        let (from, rest) = (&self.from, &self.rest);
+        match &self.carried {
+            None => format!("SELECT {columns}{keys} {from}{rest}"),
+            Some(carried) => {
+                let carried = if carried.is_empty() {
+                    "1".into()
+                } else {
+                    carried.join(", ")
+                };
+                // The limit keeps SQLite from making one query of the two.
+                format!("SELECT {columns}{keys} FROM (SELECT {carried} {from} LIMIT -1){rest}")
+            }
+        }
     }
 
     fn rows<T>(
@@ -264,21 +299,28 @@ impl Plan {
 
     fn column(&mut self, item: &Item) -> (Form, String) {
         let (aggregate, path) = match &item.value {
-            ItemValue::Expression(expression) => return self.translation.operand(expression).column(),
+            ItemValue::Expression(expression) => {
+                let (form, sql) = self.translation.operand(expression).column();
+                return (form, self.carry(sql));
+            }
             ItemValue::Aggregate(aggregate, path) => (aggregate, path),
         };
         let Some(path) = path else {
             return (Form::Any, "count(*)".into());
         };
         let operand = self.translation.path(path);
-        let (number, string) = (operand.number(), operand.string());
+        // As floating point, for sums of whole numbers may pass SQLite's.
+        let real = format!("CAST({} AS REAL)", operand.number());
+        let mut extreme = |function: &str| {
+            let (number, string) = (self.carry(operand.number()), self.carry(operand.string()));
+            format!("coalesce({function}({number}), {function}({string}))")
+        };
         let sql = match aggregate {
-            Aggregate::Count => format!("count(nullif({}, 0))", operand.is_defined()),
-            // As floating point, for sums of whole numbers may pass SQLite's.
-            Aggregate::Sum => format!("sum(CAST({number} AS REAL))"),
-            Aggregate::Average => format!("avg(CAST({number} AS REAL))"),
-            Aggregate::Least => format!("coalesce(min({number}), min({string}))"),
-            Aggregate::Greatest => format!("coalesce(max({number}), max({string}))"),
+            Aggregate::Count => format!("count({})", self.carry(format!("nullif({}, 0)", operand.is_defined()))),
+            Aggregate::Sum => format!("sum({})", self.carry(real)),
+            Aggregate::Average => format!("avg({})", self.carry(real)),
+            Aggregate::Least => extreme("min"),
+            Aggregate::Greatest => extreme("max"),
         };
         (Form::Any, sql)
     }

@@ -111,16 +111,22 @@ impl Operand {
         }
     }
 
-    /// What rows are grouped by: equal for equal values, and never for others.
-    pub(super) fn group(&self) -> Vec<String> {
-        match self {
+    /// What rows are grouped by, the kind and the value: alike for equal values, and never for
+    /// others.
+    pub(super) fn group(&self) -> [String; 2] {
+        let kind = match self {
             Self::Json(json) => {
                 let kind = json.kind();
                 // 1 and 1.0 are one value.
-                vec![json.value(), format!("iif({kind} = 'real', 'integer', {kind})")]
+                return [format!("iif({kind} = 'real', 'integer', {kind})"), json.value()];
             }
-            other => vec![other.column().1],
-        }
+            Self::Known(Kind::Bool, _) => "'bool'",
+            Self::Known(Kind::Number, _) => "'integer'",
+            Self::Known(Kind::String, _) => "'text'",
+            Self::Null => "'null'",
+            Self::Undefined | Self::List(_) => "NULL",
+        };
+        [kind.into(), self.column().1]
     }
 
     pub(super) fn number(&self) -> String {
@@ -142,7 +148,7 @@ impl Operand {
 }
 
 /// Each operand as its form's number and its column.
-pub(super) fn arguments(operands: &[Operand]) -> String {
+fn arguments(operands: &[Operand]) -> String {
     let argument = |operand: &Operand| {
         let (form, sql) = operand.column();
         let number = Form::ALL.iter().position(|known| *known == form).unwrap_or_default();
