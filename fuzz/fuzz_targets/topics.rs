@@ -92,7 +92,7 @@ fn to_device_holds(text: &str) {
         ToDevice::DesiredPatch { version } => topic::desired_patch(*version),
         ToDevice::CloudToDevice { bag } => {
             bag_holds(bag);
-            format!("devices/d/messages/devicebound/{bag}")
+            topic::cloud_to_device("d", bag)
         }
     };
     assert_eq!(ToDevice::parse(&written), Some(meaning), "{written}");
@@ -146,6 +146,14 @@ fn bag_holds(bag: &str) {
     assert!(properties.size() <= bag.len());
     assert!(properties.system.len() + properties.application.len() <= pairs.len());
     assert_eq!(Properties::from_bag(&properties.to_bag()), properties, "{bag:?}");
+    // Headers know no bare names.
+    let headers = properties.to_headers();
+    let carried = Properties::from_headers(headers.iter().map(|(name, value)| (name.as_str(), *value)));
+    let mut valued = properties.clone();
+    for (_, value) in &mut valued.application {
+        value.get_or_insert_default();
+    }
+    assert_eq!(carried, valued, "{bag:?}");
 }
 
 /// A device's topics are its own: its filter and its telemetry name it and nobody else.
