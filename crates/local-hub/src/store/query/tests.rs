@@ -438,6 +438,7 @@ fn the_deepest_and_longest_queries_that_are_understood_are_answered() {
         vec!["tags.a = 1"; 500].join(" OR "),
         vec!["tags.a != tags.b"; 300].join(" AND "),
         format!("tags.a IN [{}]", vec!["1"; 3500].join(",")),
+        format!("ARRAY_CONTAINS([ {} ], tags.a)", vec!["1"; 256].join(",")),
         vec!["1"; 60].join(" + ") + " = 60",
     ] {
         if let Ok(query) = parse(&format!("SELECT * FROM devices WHERE {condition}")) {
