@@ -1,15 +1,22 @@
-//! What people type as a query or as a filter.
+//! What people type as a query, as a filter, or as the target of a job.
 #![no_main]
+
+use std::sync::LazyLock;
 
 use hub_protocol::query::{
     Aggregate, Comparison, Expression, Item, ItemValue, Literal, MAX_LENGTH, Path, Query, QueryError, Segment,
     Selection, Source, Target, parse, parse_condition, parse_target,
 };
 use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, json};
 
 fuzz_target!(|text: &str| {
     match parse(text) {
-        Ok(query) => query_holds(&query),
+        Ok(query) => {
+            query_holds(&query);
+            rows_hold(&query);
+            local_hub::fuzzing::answer(&query);
+        }
         Err(error) => error_holds(text, &error),
     }
     match parse_condition(text) {
@@ -60,13 +67,37 @@ fn reads_as(text: &str, query: &Query) {
     match parse(text) {
         Ok(again) => assert_eq!(&again, query, "{text}"),
         Err(error) => assert!(
-            text.len() > MAX_LENGTH || error.message.contains("nested"),
+            text.chars().count() > MAX_LENGTH || error.message.contains("nested"),
             "{error}: {text}"
         ),
     }
 }
 
-/// A filter is what stands after WHERE.
+/// Its answer is made of the rows that its condition keeps.
+fn rows_hold(query: &Query) {
+    let answer = query.select(&ROWS);
+    let kept = |row: &&Value| query.condition.as_ref().is_none_or(|condition| condition.matches(row));
+    let kept: Vec<&Value> = ROWS.iter().filter(kept).collect();
+    let top = query
+        .top
+        .map_or(usize::MAX, |top| usize::try_from(top).unwrap_or(usize::MAX));
+    match &query.selection {
+        Selection::All => assert!(answer.iter().eq(kept.into_iter().take(top))),
+        Selection::Items(_) if !query.is_aggregate() => assert_eq!(answer.len(), kept.len().min(top)),
+        Selection::Items(_) if !query.group_by.is_empty() => assert!(answer.len() <= kept.len().min(top)),
+        Selection::Items(items) => {
+            assert_eq!(answer.len(), top.min(1), "without GROUP BY there is one row");
+            for (item, row) in items.iter().zip(answer.iter().cycle()) {
+                if let ItemValue::Aggregate(Aggregate::Count, path) = &item.value {
+                    let counts = |row: &&&Value| path.as_ref().is_none_or(|path| path.value(row).is_some());
+                    assert_eq!(row[&item.name[0]], json!(kept.iter().filter(counts).count()));
+                }
+            }
+        }
+    }
+}
+
+/// A filter is what stands after WHERE; it and its opposite never keep the same row.
 fn condition_holds(text: &str, condition: &Expression) {
     let Ok(query) = parse(&format!("SELECT * FROM devices WHERE {text}")) else {
         assert!(text.len() + 28 > MAX_LENGTH);
@@ -74,9 +105,30 @@ fn condition_holds(text: &str, condition: &Expression) {
     };
     assert_eq!(query.condition.as_ref(), Some(condition));
     assert_eq!(query.selection, Selection::All);
-    // It has a value, or none, for any row.
-    let _ = condition.matches(&serde_json::json!({ "tags": { "a": 1 }, "deviceId": "a" }));
+    let opposite = Expression::Not(Box::new(condition.clone()));
+    let either = Expression::Or(vec![condition.clone(), opposite.clone()]);
+    let twice = Expression::Not(Box::new(opposite.clone()));
+    for row in ROWS.iter() {
+        let keeps = condition.matches(row);
+        assert!(!keeps || !opposite.matches(row));
+        assert_eq!(either.matches(row), keeps || opposite.matches(row));
+        assert_eq!(twice.matches(row), keeps);
+    }
 }
+
+/// What conditions are tried on: every kind of value where seeds look, and nothing at all.
+static ROWS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    vec![
+        json!({ "deviceId": "sim-1", "status": "enabled", "version": 3, "capabilities": { "iotEdge": true },
+            "tags": { "a": 1, "n": 5.5, "s": "xyz", "hall": "B", "x": true, "list": [1, "x", null, { "k": 2 }] },
+            "properties": { "desired": { "$version": 4 }, "reported": { "temp": 41, "state": "ok", "$version": 9 } } }),
+        json!({ "deviceId": "gw1", "moduleId": "$edgeAgent", "status": "disabled", "version": 9,
+            "tags": { "a": "1", "n": -1500, "s": "", "x": null, "list": [] }, "parentScopes": ["ms-azure-iot-edge://gw-1"],
+            "properties": { "desired": { "$version": 1 }, "reported": { "temp": "hot", "$version": 1 } } }),
+        json!({ "tags": { "a": { "b": { "c": null } }, "a-b": { "c": null } }, "configurations": { "cfg-1": { "status": "Applied" } } }),
+        json!({}),
+    ]
+});
 
 fn item(item: &Item) -> String {
     let value = match &item.value {
@@ -116,7 +168,9 @@ fn written(expression: &Expression) -> String {
             format!("({} {word} [ {} ])", written(value), joined(list, ", "))
         }
         Expression::Arithmetic(first, rest) => {
-            let rest = rest.iter().map(|(operator, part)| format!(" {} {}", operator.symbol(), written(part)));
+            let rest = rest
+                .iter()
+                .map(|(operator, part)| format!(" {} {}", operator.symbol(), written(part)));
             format!("({}{})", written(first), rest.collect::<String>())
         }
         Expression::Call(function, parts) => format!("{}({})", function.name(), joined(parts, ", ")),

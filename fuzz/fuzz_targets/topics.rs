@@ -5,7 +5,7 @@
 
 use hub_protocol::{
     ClientId, DeviceId,
-    message::{format_bag, parse_bag},
+    message::{Properties, format_bag, parse_bag},
     method::MethodRequest,
     topic::{self, Filter, FromDevice, ToDevice, UserName},
 };
@@ -92,7 +92,7 @@ fn to_device_holds(text: &str) {
         ToDevice::DesiredPatch { version } => topic::desired_patch(*version),
         ToDevice::CloudToDevice { bag } => {
             bag_holds(bag);
-            format!("devices/d/messages/devicebound/{bag}")
+            topic::cloud_to_device("d", bag)
         }
     };
     assert_eq!(ToDevice::parse(&written), Some(meaning), "{written}");
@@ -140,6 +140,20 @@ fn bag_holds(bag: &str) {
     let again = parse_bag(&format_bag(valued.clone()));
     let again = again.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
     assert!(again.eq(valued.map(|(name, value)| (name, Some(value)))), "{bag:?}");
+
+    // Sorted into the hub's and the application's nothing is lost, and nothing grows.
+    let properties = Properties::from_bag(bag);
+    assert!(properties.size() <= bag.len());
+    assert!(properties.system.len() + properties.application.len() <= pairs.len());
+    assert_eq!(Properties::from_bag(&properties.to_bag()), properties, "{bag:?}");
+    // Headers know no bare names.
+    let headers = properties.to_headers();
+    let carried = Properties::from_headers(headers.iter().map(|(name, value)| (name.as_str(), *value)));
+    let mut valued = properties.clone();
+    for (_, value) in &mut valued.application {
+        value.get_or_insert_default();
+    }
+    assert_eq!(carried, valued, "{bag:?}");
 }
 
 /// A device's topics are its own: its filter and its telemetry name it and nobody else.

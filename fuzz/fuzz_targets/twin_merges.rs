@@ -5,7 +5,9 @@
 
 use hub_protocol::{
     Timestamp,
-    merge::{MAX_DEPTH, Object, TwinError, check, check_size, merge, merge_metadata, size, without_system_keys},
+    merge::{
+        MAX_DEPTH, Object, TwinError, check, check_size, difference, merge, merge_metadata, size, without_system_keys,
+    },
     twin::PropertySet,
 };
 use libfuzzer_sys::fuzz_target;
@@ -24,21 +26,18 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// Dropping system keys drops all of them, nothing else, and at most once.
+/// `$metadata` and `$version` of a whole document go, nothing else does.
 fn system_keys_hold(patch: &Object) {
     let plain = without_system_keys(patch);
-    assert!(!has_system_key(&plain));
     assert_eq!(without_system_keys(&plain), plain);
-    assert!(size(&plain) <= size(patch));
-    if !has_system_key(patch) {
+    for (key, value) in patch {
+        let kept = !matches!(key.as_str(), "$metadata" | "$version");
+        assert_eq!(plain.get(key), Some(value).filter(|_| kept), "{key}");
+    }
+    assert!(plain.keys().all(|key| patch.contains_key(key)));
+    if check(patch).is_ok() {
         assert_eq!(&plain, patch);
     }
-}
-
-fn has_system_key(object: &Object) -> bool {
-    object
-        .iter()
-        .any(|(key, value)| key.starts_with('$') || value.as_object().is_some_and(has_system_key))
 }
 
 fn apply(set: &mut PropertySet, patch: &Object, now: Timestamp, versioned: bool) {
@@ -87,6 +86,12 @@ fn merge_holds(before: &Object, patch: &Object, after: &Object) {
             other => assert_eq!(&after[key], other),
         }
     }
+    let difference = difference(before, after);
+    assert_eq!(difference.is_empty(), before == after);
+    let mut caught_up = before.clone();
+    merge(&mut caught_up, &difference);
+    assert_eq!(&caught_up, after, "the difference leads elsewhere");
+
     let untouched = before.keys().filter(|key| !patch.contains_key(*key));
     let given = patch.iter().filter(|(_, value)| !value.is_null());
     assert_eq!(after.len(), untouched.count() + given.count(), "keys from nowhere");

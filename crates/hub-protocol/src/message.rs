@@ -1,6 +1,6 @@
 //! The properties of messages, and the bag they travel in at the end of a topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,20 @@ pub fn parse_bag(bag: &str) -> Vec<(String, Option<String>)> {
     let bag = bag.strip_prefix('?').unwrap_or(bag);
     let bag = bag.strip_suffix('/').unwrap_or(bag);
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    // From the back, so that the last of a repeated key is met first: a topic has room for tens of
+    // thousands of keys, too many to compare each with all.
+    let mut seen = HashSet::new();
     let mut pairs: Vec<(String, Option<String>)> = Vec::new();
-    for item in bag.split('&').filter(|item| !item.is_empty()) {
+    for item in bag.rsplit('&').filter(|item| !item.is_empty()) {
         let (key, value) = match item.split_once('=') {
             Some((key, value)) => (decode(key), Some(decode(value))),
             None => (decode(item), None),
         };
-        pairs.retain(|(seen, _)| *seen != key);
-        pairs.push((key, value));
+        if seen.insert(key.clone()) {
+            pairs.push((key, value));
+        }
     }
+    pairs.reverse();
     pairs
 }
 
@@ -267,7 +272,10 @@ mod tests {
                 ("c".into(), Some(String::new()))
             ]
         );
-        assert_eq!(parse_bag("a=1&&a=2"), vec![("a".into(), Some("2".into()))]);
+        assert_eq!(
+            parse_bag("a=1&&b&a=2&%61"),
+            vec![("b".into(), None), ("a".into(), None)]
+        );
         assert!(parse_bag("").is_empty());
     }
 

@@ -224,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn a_number_does_not_move_when_a_twin_is_read_and_written_again() {
+        let text = r#"{"g":1.2345674407370955e+20,"$version":1}"#;
+        let set: PropertySet = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&set).unwrap(), text);
+    }
+
+    #[test]
     fn the_first_etag_is_the_documented_one() {
         assert_eq!(twin_etag(1), "AAAAAAAAAAE=");
         assert_eq!(twin_etag_counter("AAAAAAAAAAE="), Some(1));

@@ -44,6 +44,11 @@ pub mod fuzzing {
     pub fn read_from_device(bytes: &[u8]) {
         crate::mqtt::invariants::read_from_device(bytes);
     }
+
+    /// A query as SQLite answers it, beside what it means.
+    pub fn answer(query: &hub_protocol::query::Query) {
+        crate::store::assert_answered(query);
+    }
 }
 
 /// A running hub. Dropping it stops it abruptly; [`LocalHub::shutdown`] waits for everything

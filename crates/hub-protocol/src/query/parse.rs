@@ -22,6 +22,9 @@ pub(super) type Parsed<T> = Result<T, QueryError>;
 const MAX_NESTING: usize = 32;
 /// Terms of one sum or product.
 const MAX_TERMS: usize = 64;
+/// Items of a list but that of IN, whose items are compared one by one: SQLite's functions take
+/// no more than some hundreds of arguments.
+const MAX_LIST: usize = 256;
 /// Fields of a row.
 const MAX_ITEMS: usize = 100;
 /// Keys and indexes of a path; a twin is far from that deep.
@@ -500,8 +503,13 @@ impl Parser {
             self.expect(")")?;
             return Ok(inner);
         }
+        let position = self.position();
         if self.take("[") {
-            return Ok(Expression::List(self.arguments("]")?));
+            let items = self.arguments("]")?;
+            if items.len() > MAX_LIST {
+                return error(position, format!("a list has at most {MAX_LIST} items, but after IN"));
+            }
+            return Ok(Expression::List(items));
         }
         let literal = match self.peek() {
             Token::String(text) => Literal::String(text.clone()),

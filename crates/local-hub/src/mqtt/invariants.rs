@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use hub_protocol::{
     ClientId,
+    message::SystemProperty,
     topic::{FromDevice, twin_response},
 };
 use rumqttc::{
@@ -14,12 +15,13 @@ use rumqttc::{
 };
 
 use super::{
-    packet::{Command, MAX_MESSAGE, Request, granted, interpret, is_other_protocol},
+    packet::{Command, MAX_MESSAGE, Message, Request, granted, interpret, is_other_protocol},
     wire::MAX_PACKET,
 };
 use crate::auth::claimed_client;
 
 const DEVICE: &str = "dev-1";
+const MODULE: &str = "m";
 const HOST: &str = "h.local";
 
 /// Reads `bytes` as one connection's, and panics where something does not hold.
@@ -34,9 +36,14 @@ pub(crate) fn read_from_device(bytes: &[u8]) {
     // Where one read of the socket ends and the next begins means nothing.
     let (first, second) = bytes.split_at(bytes.len() / 2);
     assert_eq!(packets(&[first, second]), whole, "packets depend on how they arrive");
+    let ids = [ClientId::new(DEVICE, None), ClientId::new(DEVICE, Some(MODULE))];
+    let [Ok(device), Ok(module)] = ids else {
+        unreachable!("{DEVICE} and {MODULE} are ids")
+    };
     for packet in &whole.0 {
         rewritten_reads_alike(packet);
-        means_what_it_says(packet);
+        means_what_it_says(packet, &device);
+        means_what_it_says(packet, &module);
     }
 }
 
@@ -91,19 +98,17 @@ fn rewritten_reads_alike(packet: &Packet) {
     assert!(bytes.is_empty());
 }
 
-fn means_what_it_says(packet: &Packet) {
+fn means_what_it_says(packet: &Packet, id: &ClientId) {
     if let Packet::Connect(connect) = packet {
         claims_itself(connect);
+        wills_its_own(connect, id);
     }
-    let Ok(id) = ClientId::new(DEVICE, None) else {
-        unreachable!("{DEVICE} is an id")
-    };
-    let Ok(command) = interpret(packet, &id) else {
+    let Ok(command) = interpret(packet, id) else {
         return;
     };
     match (&command, packet) {
         (Command::Request(Request::Subscribe { packet_id, asked }), Packet::Subscribe(subscribe)) => {
-            let texts = asked.iter().map(|asked| asked.filter.text(&id));
+            let texts = asked.iter().map(|asked| asked.filter.text(id));
             assert!(
                 texts.eq(subscribe.filters.iter().map(|filter| filter.path.clone())),
                 "a filter means another"
@@ -119,12 +124,13 @@ fn means_what_it_says(packet: &Packet) {
         }
         (Command::Request(Request::Unsubscribe { packet_id, filters }), Packet::Unsubscribe(unsubscribe)) => {
             let known = |text: &String| unsubscribe.topics.contains(text);
-            assert!(filters.iter().map(|filter| filter.text(&id)).all(|text| known(&text)));
+            assert!(filters.iter().map(|filter| filter.text(id)).all(|text| known(&text)));
             rewritten_reads_alike(&Packet::UnsubAck(UnsubAck::new(*packet_id)));
         }
         (Command::Telemetry { message, acknowledge }, Packet::Publish(publish)) => {
+            assert!(is_own_telemetry(&publish.topic, id));
             assert_eq!(message.body, publish.payload);
-            assert!(message.body.len() + message.properties.size() <= MAX_MESSAGE);
+            message_holds(message);
             settles(*acknowledge, packet);
         }
         (
@@ -142,21 +148,9 @@ fn means_what_it_says(packet: &Packet) {
         | (Command::Disconnect, Packet::Disconnect) => {}
         (command, packet) => panic!("{packet:?} became {command:?}"),
     }
-    let asked = match (&command, packet) {
-        (Command::Telemetry { .. }, Packet::Publish(publish)) => {
-            let meaning = FromDevice::parse(&publish.topic);
-            assert!(matches!(
-                meaning,
-                Some(FromDevice::Telemetry {
-                    device_id: DEVICE,
-                    module_id: "",
-                    ..
-                })
-            ));
-            None
-        }
-        (Command::Request(Request::TwinGet { request_id, .. }), _) => Some(*request_id),
-        (Command::Request(Request::ReportedPatch { request_id, .. }), _) => *request_id,
+    let asked = match &command {
+        Command::Request(Request::TwinGet { request_id, .. }) => Some(*request_id),
+        Command::Request(Request::ReportedPatch { request_id, .. }) => *request_id,
         _ => None,
     };
     if let Some(request_id) = asked {
@@ -167,6 +161,14 @@ fn means_what_it_says(packet: &Packet) {
             "an answer's topic would not fit a packet"
         );
     }
+}
+
+fn is_own_telemetry(topic: &str, id: &ClientId) -> bool {
+    matches!(
+        FromDevice::parse(topic),
+        Some(FromDevice::Telemetry { device_id, module_id, .. })
+            if device_id == id.device_str() && module_id == id.module_str()
+    )
 }
 
 /// QoS 1 is acknowledged with the packet's own id, QoS 0 not at all.
@@ -181,6 +183,25 @@ fn settles(acknowledge: Option<u16>, packet: &Packet) {
     }
     if let Some(id) = acknowledge {
         rewritten_reads_alike(&Packet::PubAck(PubAck::new(id)));
+    }
+}
+
+/// It is within its limit, and the hub alone says who sent it.
+fn message_holds(message: &Message) {
+    let properties = &message.properties;
+    assert!(message.body.len() + properties.size() <= MAX_MESSAGE);
+    for forged in [SystemProperty::SenderDeviceId, SystemProperty::SenderModuleId] {
+        assert_eq!(properties.get(forged), None);
+    }
+}
+
+/// A will is a message like others, to the topic of the one who leaves it.
+fn wills_its_own(connect: &Connect, id: &ClientId) {
+    let Some(will) = &connect.last_will else { return };
+    if let Ok(message) = Message::of_will(will, id) {
+        assert!(is_own_telemetry(&will.topic, id));
+        assert_eq!(message.body, will.message);
+        message_holds(&message);
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) use jobs::{Answered, Calls, JobFilter, RunningJob, agenda, get as get
 pub(crate) use messages::{Message, NewMessage, Settlement, Take};
 pub(crate) use modules::{get as get_module, list as list_modules};
 pub(crate) use policies::{Policies, Right};
+#[cfg(fuzzing)]
+pub(crate) use query::invariants::assert_answered;
 pub(crate) use query::{Page, Rows};
 pub(crate) use registry_jobs::{get as get_registry_job, list as list_registry_jobs};
 pub(crate) use subscriptions::StoredSession;

@@ -247,6 +247,10 @@ fn nesting_and_length_have_their_limits() {
     let terms = vec!["1"; 1000];
     assert!(parse_condition(&terms.join(" OR ")).is_ok());
     assert!(parse_condition(&terms.join("+")).is_err());
+    let list = |length: usize| format!("[ {} ]", terms[..length].join(","));
+    assert!(parse_condition(&format!("ARRAY_CONTAINS({}, 1)", list(MAX_LIST))).is_ok());
+    assert!(parse_condition(&format!("ARRAY_CONTAINS({}, 1)", list(MAX_LIST + 1))).is_err());
+    assert!(parse_condition(&format!("tags.a IN {}", list(1000))).is_ok());
     assert!(parse(&format!("SELECT * FROM devices{}", " ".repeat(8192))).is_err());
     // Characters, not bytes, count.
     assert!(parse(&format!("SELECT * FROM devices WHERE tags.a = '{}'", "ä".repeat(8000))).is_ok());

@@ -3,6 +3,8 @@
 mod fields;
 mod functions;
 mod indexes;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod invariants;
 mod page;
 mod sql;
 
