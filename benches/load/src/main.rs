@@ -176,6 +176,10 @@ async fn alternate(trial: Trial, servers: &Servers, arguments: &Arguments) -> Re
             rounds[kind as usize].push(round);
         }
     }
+    // Gone before the next of them wants the same folder.
+    for server in kept.into_iter().flatten() {
+        server.stop().await?;
+    }
     Ok(Measurement { trial, rounds })
 }
 
