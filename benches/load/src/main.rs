@@ -56,6 +56,27 @@ enum Measure {
     Idle,
 }
 
+/// A line of the table.
+#[derive(Debug, Clone, Copy)]
+enum Trial {
+    Telemetry { in_flight: usize },
+    Methods,
+    Idle,
+}
+
+impl Measure {
+    fn trials(self, arguments: &Arguments) -> Vec<Trial> {
+        match self {
+            Self::Telemetry => {
+                let telemetry = |in_flight: &usize| Trial::Telemetry { in_flight: *in_flight };
+                arguments.in_flight.iter().map(telemetry).collect()
+            }
+            Self::Methods => vec![Trial::Methods],
+            Self::Idle => vec![Trial::Idle],
+        }
+    }
+}
+
 /// The local hub beside mosquitto
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -70,9 +91,9 @@ struct Arguments {
     /// Devices that send telemetry
     #[arg(long, default_value_t = 200)]
     connections: usize,
-    /// Messages that each of them has unacknowledged
-    #[arg(long, default_value_t = 16)]
-    in_flight: usize,
+    /// Messages that each of them has unacknowledged; each number is measured
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16])]
+    in_flight: Vec<usize>,
     /// Bytes of a message
     #[arg(long, default_value_t = 128)]
     body: usize,
@@ -117,43 +138,49 @@ async fn run(arguments: Arguments) -> Result<()> {
     if measures.is_empty() {
         measures.extend(Measure::value_variants());
     }
-    let servers = Servers::new(arguments.twindeckctl.clone(), arguments.mosquitto.clone())?;
     let wanted = measures.iter().map(|measure| match measure {
         Measure::Telemetry => arguments.connections,
-        Measure::Methods => arguments.outstanding,
+        Measure::Methods => 2 * arguments.outstanding,
         Measure::Idle => arguments.idle,
     });
-    servers.register(wanted.max().unwrap_or_default()).await?;
-    let mut report = Report::default();
-    for measure in measures {
-        report.add(alternate(measure, &servers, &arguments).await?);
+    let wanted = wanted.max().unwrap_or_default();
+    server::check_open_files(wanted)?;
+    let servers = Servers::new(arguments.twindeckctl.clone(), arguments.mosquitto.clone())?;
+    servers.register(wanted).await?;
+    let mut report = Report::new(server::load_average()?);
+    for trial in measures.iter().flat_map(|measure| measure.trials(&arguments)) {
+        report.add(alternate(trial, &servers, &arguments).await?);
     }
     std::io::stdout().write_all(report.to_string().as_bytes())?;
     Ok(())
 }
 
-/// Rounds of one measure: hub, mosquitto, hub, mosquitto, …
-async fn alternate(measure: Measure, servers: &Servers, arguments: &Arguments) -> Result<Measurement> {
+/// Rounds of one trial: hub, mosquitto, hub, mosquitto, …
+async fn alternate(trial: Trial, servers: &Servers, arguments: &Arguments) -> Result<Measurement> {
     let mut rounds = [Vec::new(), Vec::new()];
-    let kept = match measure {
-        Measure::Idle => None,
+    let kept = match trial {
+        // Memory that the round before gave back would be taken again unseen.
+        Trial::Idle => None,
         _ => Some([servers.start(Kind::Hub).await?, servers.start(Kind::Mosquitto).await?]),
     };
     for _ in 0..arguments.rounds {
         for kind in [Kind::Hub, Kind::Mosquitto] {
-            let round = match &kept {
-                // Memory that was given back to no one would flatter the second round.
-                None => idle::round(servers.start(kind).await?, arguments).await?,
-                Some(kept) if measure == Measure::Telemetry => {
-                    telemetry::round(&kept[kind as usize], arguments).await?
+            let round = match (&kept, trial) {
+                (Some(kept), Trial::Telemetry { in_flight }) => {
+                    telemetry::round(&kept[kind as usize], arguments, in_flight).await?
                 }
-                Some(kept) => methods::round(&kept[kind as usize], arguments).await?,
+                (Some(kept), _) => methods::round(&kept[kind as usize], arguments).await?,
+                (None, _) => idle::round(servers.start(kind).await?, arguments).await?,
             };
-            let _ = writeln!(std::io::stderr(), "{}", report::progress(measure, kind, &round));
+            let _ = writeln!(std::io::stderr(), "{}", report::progress(trial, kind, &round));
             rounds[kind as usize].push(round);
         }
     }
-    Ok(Measurement { measure, rounds })
+    // Gone before the next of them wants the same folder.
+    for server in kept.into_iter().flatten() {
+        server.stop().await?;
+    }
+    Ok(Measurement { trial, rounds })
 }
 
 /// What one round came to.

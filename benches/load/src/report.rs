@@ -4,40 +4,43 @@ use std::fmt;
 
 use serde_json::json;
 
-use crate::{Measure, Round, server::Kind};
+use crate::{Round, Trial, server::Kind};
 
-/// The rounds of one measure: those of the hub, those of mosquitto.
+/// The rounds of one trial: those of the hub, those of mosquitto.
 pub(crate) struct Measurement {
-    pub(crate) measure: Measure,
+    pub(crate) trial: Trial,
     pub(crate) rounds: [Vec<Round>; 2],
 }
 
-#[derive(Default)]
-pub(crate) struct Report(Vec<Measurement>);
+pub(crate) struct Report {
+    /// Before the first round: near 0 on a quiet machine, where alone figures compare.
+    load_average: f64,
+    measurements: Vec<Measurement>,
+}
 
-impl Measure {
-    fn name(self) -> &'static str {
+impl Trial {
+    fn name(self) -> String {
         match self {
-            Self::Telemetry => "telemetry, QoS 1, messages/s",
-            Self::Methods => "round trips/s",
-            Self::Idle => "memory of an idle connection, KiB",
+            Self::Telemetry { in_flight } => format!("telemetry/s, QoS 1, {in_flight} unacknowledged"),
+            Self::Methods => "round trips/s".into(),
+            Self::Idle => "memory of an idle connection, KiB".into(),
         }
     }
 
-    fn key(self) -> &'static str {
+    fn key(self) -> String {
         match self {
-            Self::Telemetry => "telemetry",
-            Self::Methods => "methods",
-            Self::Idle => "idle",
+            Self::Telemetry { in_flight } => format!("telemetry{in_flight}"),
+            Self::Methods => "methods".into(),
+            Self::Idle => "idle".into(),
         }
     }
 }
 
-pub(crate) fn progress(measure: Measure, kind: Kind, round: &Round) -> String {
+pub(crate) fn progress(trial: Trial, kind: Kind, round: &Round) -> String {
     let (value, cpu) = (round.value, round.server_cpu);
     format!(
         "{}: {} {value:.1}, {cpu:.1} µs of the server each",
-        measure.name(),
+        trial.name(),
         kind.name()
     )
 }
@@ -74,8 +77,15 @@ impl Summary {
 }
 
 impl Report {
+    pub(crate) fn new(load_average: f64) -> Self {
+        Self {
+            load_average,
+            measurements: Vec::new(),
+        }
+    }
+
     pub(crate) fn add(&mut self, measurement: Measurement) {
-        self.0.push(measurement);
+        self.measurements.push(measurement);
     }
 }
 
@@ -87,15 +97,16 @@ impl fmt::Display for Report {
         )?;
         writeln!(f, "|---|---|---|---|---|")?;
         let mut line = serde_json::Map::new();
-        for Measurement { measure, rounds } in &self.0 {
+        line.insert("loadAverageBefore".into(), json!(self.load_average));
+        for Measurement { trial, rounds } in &self.measurements {
             let [hub, mosquitto] = [0, 1].map(|kind| Summary::of(&rounds[kind]));
             let ratio = hub.median / mosquitto.median;
-            let digits = usize::from(*measure == Measure::Idle);
+            let digits = usize::from(matches!(trial, Trial::Idle));
             let cell = |of: &Summary| format!("{:.digits$} ({:.digits$}–{:.digits$})", of.median, of.low, of.high);
             writeln!(
                 f,
                 "| {} | {} | {} | {ratio:.2} | {:.1} µs, {:.1} µs |",
-                measure.name(),
+                trial.name(),
                 cell(&hub),
                 cell(&mosquitto),
                 hub.cpu,
@@ -104,7 +115,7 @@ impl fmt::Display for Report {
             let side =
                 |of: &Summary| json!({ "median": of.median, "low": of.low, "high": of.high, "cpuMicros": of.cpu });
             line.insert(
-                measure.key().into(),
+                trial.key(),
                 json!({ "hub": side(&hub), "mosquitto": side(&mosquitto), "ratio": ratio }),
             );
         }

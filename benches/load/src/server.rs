@@ -246,6 +246,27 @@ impl Server {
     }
 }
 
+/// How many tasks ran or waited to, over the last minute.
+pub(crate) fn load_average() -> Result<f64> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split(' ').next().unwrap_or_default().parse()?)
+}
+
+/// Servers inherit this program's limit.
+pub(crate) fn check_open_files(connections: usize) -> Result<()> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let limit = line.and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
+    let wanted = connections + 200;
+    match limit.parse::<usize>() {
+        Ok(limit) if limit < wanted => Err(format!(
+            "{limit} files may be open here, and {connections} connections take more: `ulimit -n {wanted}`"
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 /// The devices of a run, on both servers.
 pub(crate) fn device_id(index: usize) -> String {
     format!("load-{index:05}")

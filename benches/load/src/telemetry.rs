@@ -16,7 +16,7 @@ use crate::{
     server::{Server, device_id},
 };
 
-pub(crate) async fn round(server: &Server, arguments: &Arguments) -> Result<Round> {
+pub(crate) async fn round(server: &Server, arguments: &Arguments, in_flight: usize) -> Result<Round> {
     let tally = Tally::default();
     let mut tasks = JoinSet::new();
     let mut links = Vec::with_capacity(arguments.connections);
@@ -27,7 +27,7 @@ pub(crate) async fn round(server: &Server, arguments: &Arguments) -> Result<Roun
     for (index, link) in links.into_iter().enumerate() {
         let topic = topic::telemetry(&device_id(index), "%24.ct=application%2Fjson&%24.ce=utf-8");
         let message = Publish::from_bytes(topic, QoS::AtLeastOnce, body.clone());
-        tasks.spawn(send(link, message, arguments.in_flight, tally.clone()));
+        tasks.spawn(send(link, message, in_flight, tally.clone()));
     }
     clock(server, &tally, tasks, Duration::from_secs(arguments.seconds)).await
 }

@@ -83,14 +83,19 @@ impl Hub {
     }
 
     /// A message of a device or module, for the log. Its properties are the sender's own words;
-    /// `sender` is what the hub knows.
-    pub(crate) fn telemetry(&self, sender: &Arc<Sender>, properties: Properties, body: Bytes) {
+    /// `sender` is what the hub knows. Waits for the log where that cannot keep up.
+    pub(crate) async fn telemetry(
+        &self,
+        sender: &Arc<Sender>,
+        properties: Properties,
+        body: Bytes,
+    ) -> Result<(), HubError> {
         let event = NewEvent {
             source: MessageSource::Telemetry,
             sender: sender.clone(),
             properties,
             body,
         };
-        self.0.log.append(event, now());
+        self.0.log.accept(event, now).await
     }
 }

@@ -81,10 +81,10 @@ pub(crate) struct NewEvent {
     pub body: Bytes,
 }
 
-impl NewEvent {
+impl Event {
     /// Bytes it counts for: its body and properties, and something for the rest.
-    pub(super) fn weight(properties: &Properties, body: &Bytes) -> usize {
-        200 + body.len() + properties.size()
+    pub(super) fn weight(&self) -> usize {
+        200 + self.body.len() + self.properties.size()
     }
 }
 

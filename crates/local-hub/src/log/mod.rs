@@ -5,7 +5,9 @@
 //! the order it happened, under sequence numbers without gaps. Readers keep their own place and
 //! take nothing away. The newest events are in memory; a thread of its own writes them behind to
 //! a database, in chunks, so that an acknowledgement never waits for a disk (device.md 10, 5).
-//! A clean stop loses nothing, a killed process what was younger than [`WRITE_BEHIND`].
+//! A clean stop loses nothing, a killed process what was younger than [`WRITE_BEHIND`]. A device
+//! that sends faster than that thread writes has to wait for its acknowledgement, so nothing
+//! acknowledged is dropped before it is on disk.
 
 mod disk;
 mod event;
@@ -18,8 +20,9 @@ use std::{
     time::Duration,
 };
 
-use hub_protocol::Timestamp;
-use tokio::sync::Notify;
+use bytes::Bytes;
+use hub_protocol::{ErrorCode, HubError, Timestamp};
+use tokio::{sync::Notify, time::timeout};
 
 pub(crate) use facts::fact;
 
@@ -33,6 +36,10 @@ pub const PARTITIONS: usize = 4;
 /// Bytes of events a partition keeps in memory; what is older is read from disk.
 const IN_MEMORY: usize = 16 * 1024 * 1024;
 const WRITE_BEHIND: Duration = Duration::from_millis(100);
+/// Bytes of a partition that may wait for the disk before devices have to.
+const UNWRITTEN: usize = 4 * 1024 * 1024;
+/// How long a device waits for that; then it is turned away, to try again.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
 
 /// How much of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +95,8 @@ struct Inner {
 struct Partition {
     tail: Mutex<Tail>,
     grown: Notify,
+    /// Something was written, so there is room for more.
+    room: Notify,
 }
 
 #[derive(Default)]
@@ -97,12 +106,42 @@ struct Tail {
     next: u64,
     /// The first that is not yet on disk.
     unwritten: u64,
+    unwritten_bytes: usize,
     last_enqueued: Option<Timestamp>,
 }
 
 impl Tail {
     fn first_in_memory(&self) -> u64 {
         self.next - self.events.len() as u64
+    }
+
+    fn index_of(&self, sequence_number: u64) -> usize {
+        let skip = sequence_number.saturating_sub(self.first_in_memory());
+        usize::try_from(skip).unwrap_or(usize::MAX)
+    }
+
+    /// Says that all before `next` is on disk, or given up.
+    fn settle(&mut self, next: u64) {
+        if next > self.unwritten {
+            let settled = self.index_of(self.unwritten)..self.index_of(next);
+            self.unwritten_bytes -= self.events.range(settled).map(|event| event.weight()).sum::<usize>();
+            self.unwritten = next;
+        }
+    }
+
+    /// Lets go of the oldest events beyond the bound. One that is not on disk stays, unless the
+    /// disk takes nothing at all.
+    fn trim(&mut self, kept_on_disk: bool) {
+        while let Some(oldest) = self.events.front().filter(|_| self.bytes > IN_MEMORY) {
+            let next = oldest.sequence_number + 1;
+            if next > self.unwritten {
+                if kept_on_disk && self.bytes <= 2 * IN_MEMORY {
+                    break;
+                }
+                self.settle(next);
+            }
+            self.bytes -= self.events.pop_front().map_or(0, |oldest| oldest.weight());
+        }
     }
 }
 
@@ -148,37 +187,87 @@ impl EventLog {
         usize::try_from(hash % PARTITIONS as u64).unwrap_or_default()
     }
 
-    /// Never waits; the oldest events leave memory when there are too many.
+    /// A message of a device: waits while its partition has more than it may that is not on disk.
+    /// Fails when the disk takes nothing for [`ROOM_WAIT`]; the device may send again. Cancel-safe:
+    /// the message is in the log only on success.
+    pub(crate) async fn accept(&self, event: NewEvent, now: impl Fn() -> Timestamp) -> Result<(), HubError> {
+        match self.push(event, now(), UNWRITTEN) {
+            Ok(()) => Ok(()),
+            // Boxed: rare, and otherwise part of every idle connection.
+            Err(event) => Box::pin(self.accept_later(event, now)).await,
+        }
+    }
+
+    async fn accept_later(&self, mut event: NewEvent, now: impl Fn() -> Timestamp) -> Result<(), HubError> {
+        let partition = self.partition_for(&event);
+        let pushed = async {
+            loop {
+                let room = partition.room.notified();
+                tokio::pin!(room);
+                // Enabled before the look, so that a write in between is not missed.
+                room.as_mut().enable();
+                match self.push(event, now(), UNWRITTEN) {
+                    Ok(()) => return,
+                    Err(back) => event = back,
+                }
+                room.await;
+            }
+        };
+        timeout(ROOM_WAIT, pushed).await.map_err(|_| {
+            let text = "The hub cannot write its event log fast enough; try again later.";
+            HubError::new(ErrorCode::ServiceUnavailable, text)
+        })
+    }
+
+    /// What the hub itself says. Never waits: the storing thread tells it.
     pub(crate) fn append(&self, event: NewEvent, now: Timestamp) {
-        let partition = &self.0.partitions[Self::partition_of(event.sender.id.device_str())];
+        // Without a bound there is always room.
+        let _ = self.push(event, now, usize::MAX);
+    }
+
+    fn partition_for(&self, event: &NewEvent) -> &Partition {
+        &self.0.partitions[Self::partition_of(event.sender.id.device_str())]
+    }
+
+    /// Gives the event back when `bound` bytes already wait for the disk.
+    fn push(&self, event: NewEvent, now: Timestamp, bound: usize) -> Result<(), NewEvent> {
+        let partition = self.partition_for(&event);
         let mut tail = partition.lock();
-        tail.bytes += NewEvent::weight(&event.properties, &event.body);
-        let event = Arc::new(Event {
+        if self.0.disk.is_some() && tail.unwritten_bytes >= bound {
+            return Err(event);
+        }
+        let event = Event {
             sequence_number: tail.next,
             // Clocks may jump back; a partition's times do not.
             enqueued_time: tail.last_enqueued.map_or(now, |last| last.max(now)),
             source: event.source,
             sender: event.sender,
             properties: event.properties,
-            body: event.body,
-        });
+            // A slice would keep all of the buffer it was read into.
+            body: Bytes::copy_from_slice(&event.body),
+        };
+        let hurry = tail.unwritten_bytes < UNWRITTEN / 2 && tail.unwritten_bytes + event.weight() >= UNWRITTEN / 2;
+        tail.bytes += event.weight();
+        tail.unwritten_bytes += event.weight();
         tail.next += 1;
         tail.last_enqueued = Some(event.enqueued_time);
-        tail.events.push_back(event);
-        while tail.bytes > IN_MEMORY {
-            let Some(oldest) = tail.events.pop_front() else { break };
-            tail.bytes -= NewEvent::weight(&oldest.properties, &oldest.body);
-        }
+        tail.events.push_back(Arc::new(event));
+        tail.trim(self.0.disk.is_some());
         drop(tail);
         partition.grown.notify_waiters();
+        if let Some(disk) = self.0.disk.as_ref().filter(|_| hurry) {
+            disk.hurry();
+        }
+        Ok(())
     }
 
     /// # Panics
     /// When there is no such partition; they are `0..PARTITIONS`.
     pub fn state(&self, partition: usize) -> PartitionState {
+        // The disk first: who appends must not wait for it.
+        let on_disk = self.0.disk.as_ref().and_then(|disk| disk.first(partition));
         let tail = self.0.partitions[partition].lock();
         let in_memory = tail.first_in_memory();
-        let on_disk = self.0.disk.as_ref().and_then(|disk| disk.first(partition));
         PartitionState {
             first_sequence_number: on_disk.map_or(in_memory, |first| first.min(in_memory)),
             next_sequence_number: tail.next,
@@ -247,19 +336,28 @@ impl EventLog {
         }
     }
 
-    /// What is not yet on disk, up to a bound, oldest first.
+    /// What is not yet on disk, oldest first, up to a chunk.
     fn unwritten(&self, partition: usize) -> Vec<Arc<Event>> {
-        const CHUNK: usize = 4096;
+        const COUNT: usize = 1024;
+        const BYTES: usize = 1024 * 1024;
         let tail = self.0.partitions[partition].lock();
-        let first = tail.first_in_memory();
-        let skip = tail.unwritten.saturating_sub(first);
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        tail.events.iter().skip(skip).take(CHUNK).cloned().collect()
+        let mut bytes = 0;
+        let fits = |event: &&Arc<Event>| {
+            let first = bytes == 0;
+            bytes += event.weight();
+            first || bytes <= BYTES
+        };
+        let unwritten = tail.events.range(tail.index_of(tail.unwritten)..);
+        unwritten.take(COUNT).take_while(fits).cloned().collect()
     }
 
     fn written(&self, partition: usize, next: u64) {
-        let mut tail = self.0.partitions[partition].lock();
-        tail.unwritten = tail.unwritten.max(next);
+        let partition = &self.0.partitions[partition];
+        let mut tail = partition.lock();
+        tail.settle(next);
+        tail.trim(true);
+        drop(tail);
+        partition.room.notify_waiters();
     }
 
     /// Writes out what is only in memory.

@@ -127,3 +127,70 @@ async fn events_that_were_never_kept_are_passed_over() {
         .unwrap();
     assert!(read[0].sequence_number > 1);
 }
+
+/// A log whose disk takes nothing, and what it is that keeps it from it.
+fn stuck_log(dir: &Path) -> (EventLog, rusqlite::Connection) {
+    let path = dir.join("events.db");
+    let log = EventLog::open(&path, Retention::default()).unwrap();
+    let other = rusqlite::Connection::open(path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    (log, other)
+}
+
+fn fill(log: &EventLog) -> u64 {
+    let body = "x".repeat(64 * 1024);
+    let count = UNWRITTEN / body.len() + 1;
+    for _ in 0..count {
+        log.append(event("d", &body), now());
+    }
+    count as u64
+}
+
+#[tokio::test]
+async fn a_message_waits_for_the_disk_and_none_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, other) = stuck_log(dir.path());
+    let mut count = fill(&log);
+    let waiting = log.accept(event("d", "late"), now);
+    tokio::pin!(waiting);
+    let early = tokio::time::timeout(2 * WRITE_BEHIND, waiting.as_mut()).await;
+    assert!(early.is_err(), "taken though the disk was not");
+    // What the hub itself says is never held up, and never at the cost of a message.
+    while log.0.partitions[EventLog::partition_of("d")].lock().bytes <= IN_MEMORY {
+        count += fill(&log);
+    }
+
+    other.execute_batch("COMMIT").unwrap();
+    waiting.await.unwrap();
+    log.close();
+    let mut reader = log.reader(EventLog::partition_of("d"), Start::Oldest);
+    let mut last = None;
+    for sequence_number in 0..=count {
+        let event = reader.take(1).0.remove(0);
+        assert_eq!(event.sequence_number, sequence_number);
+        last = Some(event);
+    }
+    assert_eq!(last.unwrap().body, "late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_refused_when_the_disk_takes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _other) = stuck_log(dir.path());
+    let count = fill(&log);
+    let refused = log.accept(event("d", "late"), now).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::ServiceUnavailable);
+    assert_eq!(log.0.partitions[EventLog::partition_of("d")].lock().next, count);
+}
+
+#[test]
+fn memory_is_bounded_even_when_the_disk_takes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _other) = stuck_log(dir.path());
+    for _ in 0..=(3 * IN_MEMORY / UNWRITTEN) {
+        fill(&log);
+    }
+    let tail = log.0.partitions[EventLog::partition_of("d")].lock();
+    assert!(tail.bytes <= 2 * IN_MEMORY, "{}", tail.bytes);
+    assert_eq!(tail.unwritten_bytes, tail.bytes);
+}

@@ -57,7 +57,10 @@ impl Connection {
         // A device is not lost when the hub itself goes.
         let lost = !matches!(end, End::Disconnected) && !self.stop.is_cancelled();
         if let Some(will) = self.will.take().filter(|_| lost) {
-            self.hub.telemetry(&self.sender, will.properties, will.body);
+            let taken = self.hub.telemetry(&self.sender, will.properties, will.body).await;
+            if let Err(error) = taken {
+                tracing::warn!(client = %self.sender.id, "a will could not be kept: {error}");
+            }
         }
         wire.close().await;
         // A newer connection of the same device may already have taken this one's place.
@@ -150,7 +153,8 @@ impl Connection {
                     let metered = self.hub.meter(message.body.len() + message.properties.size());
                     Box::pin(metered).await.map_err(End::Hub)?;
                 }
-                self.hub.telemetry(&self.sender, message.properties, message.body);
+                let taken = self.hub.telemetry(&self.sender, message.properties, message.body).await;
+                taken.map_err(End::Hub)?;
                 acknowledged(wire, acknowledge)
             }
             Command::MethodResponse {

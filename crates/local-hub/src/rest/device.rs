@@ -102,7 +102,7 @@ pub(super) async fn send_telemetry(hub: &Hub, call: &Call) -> Result<Answer, Hub
         // Only the hub says who sent a message.
         properties.system.remove(&SystemProperty::SenderDeviceId);
         properties.system.remove(&SystemProperty::SenderModuleId);
-        hub.telemetry(&sender, properties, body);
+        hub.telemetry(&sender, properties, body).await?;
     }
     Ok(Answer::no_content())
 }
