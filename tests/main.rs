@@ -9,12 +9,14 @@
 mod architecture;
 mod auth;
 mod bad_input;
+mod clock;
 mod cloud_to_device;
 mod command_line;
 mod configurations;
 mod crash;
-mod digital_twins;
 mod device_https;
+mod digital_twins;
+mod disk_full;
 mod exit_codes;
 mod firmware;
 mod fleet;
