@@ -1,24 +1,16 @@
-//! What goes wrong around a hub: ports, folders, disks, hosts. A clear message, and nothing half
-//! done.
+//! What goes wrong around a hub: ports, folders, hosts. A clear message, and nothing half done.
 
-#![allow(clippy::print_stderr, reason = "a test that cannot run here says so")]
+use std::net::TcpListener;
 
-use std::{
-    net::TcpListener,
-    path::{Path, PathBuf},
-    process::Command,
-};
-
-use hub_client::{ClientError, HubClient, IfMatch, RetryPolicy};
-use hub_protocol::{ServiceConnectionString, twin::TwinPatch};
+use hub_client::ClientError;
+use hub_protocol::ServiceConnectionString;
 use local_hub::{HttpsPort, LocalHub, LocalHubConfig};
 use serde_json::{Value, json};
-use twindeck_app::{AppError, Code, trust};
+use twindeck_app::{AppError, Code};
 
 use crate::support::{
-    object,
     process::{run, text},
-    world::{World, create_devices},
+    world::World,
 };
 
 async fn refusal(config: LocalHubConfig) -> AppError {
@@ -127,117 +119,4 @@ async fn an_unknown_host_and_a_closed_port_are_told_apart() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let unreachable = to(&format!("localhost:{}", closed.port())).count("").await.unwrap_err();
     assert!(matches!(unreachable, ClientError::Unreachable { .. }), "{unreachable}");
-}
-
-/// A file system of its own, as small or as stubborn as a test needs; only root may make one.
-struct SmallDisk {
-    dir: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn mount(options: &str) -> Option<Self> {
-        let disk = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
-        if disk.command("mount", &["-t", "tmpfs", "-o", options, "tmpfs"]) {
-            return Some(disk);
-        }
-        eprintln!("skipped: this user may not mount a file system");
-        None
-    }
-
-    fn command(&self, program: &str, arguments: &[&str]) -> bool {
-        let done = Command::new(program).args(arguments).arg(self.dir.path()).output();
-        done.is_ok_and(|output| output.status.success())
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Takes all the room that is left.
-    fn fill(&self) -> PathBuf {
-        use std::io::Write;
-        let path = self.path().join("filler");
-        let mut file = std::fs::File::create(&path).unwrap();
-        for size in [65_536, 4096, 1] {
-            while file.write_all(&vec![b'x'; size]).is_ok() {}
-        }
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        self.command("umount", &["-l"]);
-    }
-}
-
-#[tokio::test]
-async fn a_full_disk_refuses_writes_plainly_and_the_hub_goes_on_when_there_is_room() {
-    let Some(disk) = SmallDisk::mount("size=4m") else {
-        return;
-    };
-    let hub = LocalHub::start(LocalHubConfig::on_free_ports(disk.path().join("hub")))
-        .await
-        .unwrap();
-    let tls = trust::only(&hub.addresses().ca_file).unwrap();
-    let client = HubClient::with_retries(hub.service_connection_string(), tls, RetryPolicy::NEVER).unwrap();
-    let device = create_devices(&client, "d", 1).await.remove(0).device_id;
-    let filler = disk.fill();
-
-    let mut kept = 0;
-    let patch = |n: u64| TwinPatch::desired(object(json!({ "n": n, "ballast": "x".repeat(4000) })));
-    // What SQLite already has room for in its log may still go through.
-    let error = loop {
-        match client.update_twin(&device, &patch(kept + 1), IfMatch::None).await {
-            Ok(_) => kept += 1,
-            Err(error) => break error,
-        }
-        assert!(kept < 10_000, "the disk is not full");
-    };
-    assert_eq!(error.status(), Some(503));
-    assert!(error.to_string().contains("nothing was changed"), "{error}");
-    let twin = client.twin(&device).await.unwrap();
-    assert_eq!(
-        twin.properties
-            .desired
-            .values
-            .get("n")
-            .and_then(Value::as_u64)
-            .unwrap_or(0),
-        kept,
-        "readable, and whole"
-    );
-
-    std::fs::remove_file(filler).unwrap();
-    client
-        .update_twin(&device, &patch(kept + 1), IfMatch::None)
-        .await
-        .unwrap();
-    hub.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_disk_without_room_for_a_hub_is_refused_with_what_to_do() {
-    let Some(disk) = SmallDisk::mount("size=1m") else {
-        return;
-    };
-    disk.fill();
-    let error = refusal(LocalHubConfig::on_free_ports(disk.path().join("hub"))).await;
-    assert_eq!(error.code, Code::Storage, "{error:?}");
-    assert!(error.hint.unwrap().contains("room"));
-}
-
-#[tokio::test]
-async fn a_read_only_disk_is_refused_with_what_to_do() {
-    let Some(disk) = SmallDisk::mount("size=4m") else {
-        return;
-    };
-    let config = || LocalHubConfig::on_free_ports(disk.path().join("hub"));
-    LocalHub::start(config()).await.unwrap().shutdown().await;
-    assert!(disk.command("mount", &["-o", "remount,ro"]));
-    let error = refusal(config()).await;
-    assert_eq!(error.code, Code::Storage, "{error:?}");
-    assert!(error.hint.unwrap().contains("written"));
 }

@@ -11,6 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hub_client::IfMatch;
+use hub_protocol::{
+    Secret, ServiceConnectionString, identity::ConnectionState, method::MethodRequest, twin::TwinPatch,
+};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -21,10 +25,10 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{
-    id,
-    process::ServedHub,
-    raw_device::{RESPONSES, RawDevice},
-    soon,
+    id, object,
+    process::{self, ServedHub},
+    raw_device::{DESIRED, METHODS, RESPONSES, RawDevice},
+    rest, soon, unix_now,
     world::create_devices,
 };
 
@@ -192,9 +196,147 @@ async fn malformed_openings_and_silent_sockets_cost_others_nothing_and_the_hub_n
     // ten thousand would.
     let growth = during.saturating_sub(before);
     assert!(growth < 96 * 1024, "the hub grew by {growth} KiB");
+    let (attacked, alone) = (median(attacked), median(alone));
     println!(
-        "{count} openings, {held} left half-open: +{growth} KiB; an honest report took {:?} (median, alone {:?})",
-        median(attacked),
-        median(alone)
+        "{count} openings, {held} left half-open: +{growth} KiB; an honest report took {attacked:?} (median, alone {alone:?})"
     );
+    assert!(
+        attacked < tolerable(alone),
+        "{attacked:?} under attack, {alone:?} alone"
+    );
+}
+
+/// Twice as long; and what a busy machine adds to times this short.
+fn tolerable(alone: Duration) -> Duration {
+    2 * alone + Duration::from_millis(5)
+}
+
+/// Devices that never read what is sent to them.
+const DEAF: usize = 4;
+/// More than the hub keeps for a device and the system for its socket: some megabytes.
+const PATCHES: usize = 1000;
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads memory from /proc")]
+async fn a_device_that_never_reads_is_closed_and_costs_bounded_memory_and_no_other_device_time() {
+    let (_dir, hub) = process::serve().await;
+    let devices = create_devices(&hub.client, "d", DEAF + 2).await;
+    let connect = async |index: usize, filters: &[&str]| {
+        let mut raw = RawDevice::dial(hub.mqtt_port(), &hub.tls).await;
+        raw.connect(&devices[index], true).await;
+        raw.subscribe(filters).await;
+        raw
+    };
+    let alone = measured(
+        connect(DEAF, &[RESPONSES]).await,
+        tokio::time::sleep(Duration::from_secs(1)),
+    )
+    .await;
+    let mut deaf = Vec::new();
+    for index in 0..DEAF {
+        deaf.push(connect(index, &[METHODS, DESIRED]).await);
+    }
+    let before = resident_kib(hub.pid());
+    let began = Instant::now();
+    let taken = std::sync::Mutex::new(Vec::new());
+    let attacked = measured(connect(DEAF + 1, &[RESPONSES]).await, async {
+        let send = async |index: usize| {
+            let device = &devices[index].device_id;
+            // A method it does not answer fails as one to any silent device.
+            let method = MethodRequest {
+                response_timeout_in_seconds: 5,
+                ..MethodRequest::new("doIt", serde_json::json!(null))
+            };
+            let error = hub.client.invoke_method(device, &method).await.unwrap_err();
+            assert_eq!(error.status(), Some(504), "{error}");
+            for sent in 1..=PATCHES {
+                let patch = serde_json::json!({ "n": sent, "ballast": vec!["x".repeat(4000); 7] });
+                let patch = TwinPatch::desired(object(patch));
+                hub.client.update_twin(device, &patch, IfMatch::None).await.unwrap();
+                if sent % 16 == 0 {
+                    let state = hub.client.device(device).await.unwrap().connection_state;
+                    if state == ConnectionState::Disconnected {
+                        taken.lock().unwrap().push(sent);
+                        return;
+                    }
+                }
+            }
+            panic!("{device} took {PATCHES} patches without reading one");
+        };
+        futures_util::future::join_all((0..DEAF).map(send)).await;
+    })
+    .await;
+    let growth = resident_kib(hub.pid()).saturating_sub(before);
+    let (attacked, alone) = (median(attacked), median(alone));
+    println!(
+        "{DEAF} deaf devices, closed after {:?} patches in {:?}: +{growth} KiB; an honest report took {attacked:?} (median, alone {alone:?})",
+        taken.lock().unwrap(),
+        began.elapsed()
+    );
+    assert!(growth < 96 * 1024, "the hub grew by {growth} KiB");
+    drop(deaf);
+}
+
+/// Half of them take a long answer byte by byte, half give their request so.
+const SLUGGISH: usize = 40;
+
+async fn sluggish(number: usize, port: u16, config: Arc<ClientConfig>, token: Secret) -> Option<()> {
+    let mut stream = tls(port, &config).await?;
+    let request = format!(
+        "GET /devices?top=1000&api-version=2021-04-12 HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\n\r\n",
+        token.expose()
+    );
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    if number.is_multiple_of(2) {
+        stream.write_all(request.as_bytes()).await.ok()?;
+        stream.flush().await.ok()?;
+        loop {
+            tick.tick().await;
+            stream.read_u8().await.ok()?;
+        }
+    }
+    for byte in request.into_bytes() {
+        tick.tick().await;
+        stream.write_u8(byte).await.ok()?;
+        stream.flush().await.ok()?;
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(target_os = "linux"), ignore = "reads memory from /proc")]
+async fn clients_that_read_or_write_a_byte_a_second_hold_nobody_up() {
+    let (_dir, hub) = process::serve().await;
+    let devices = create_devices(&hub.client, "d", 300).await;
+    let connect = async |index: usize| {
+        let mut raw = RawDevice::dial(hub.mqtt_port(), &hub.tls).await;
+        raw.connect(&devices[index], true).await;
+        raw.subscribe(&[RESPONSES]).await;
+        raw
+    };
+    let second = || tokio::time::sleep(Duration::from_secs(1));
+    let alone = measured(connect(0).await, second()).await;
+    let before = resident_kib(hub.pid());
+    let connection = ServiceConnectionString::parse(hub.connection_string()).unwrap();
+    let port = hub.ready["httpsPort"].as_u64().unwrap().try_into().unwrap();
+    let mut clients = JoinSet::new();
+    for number in 0..SLUGGISH {
+        let token = rest::token(&connection, unix_now() + 600);
+        clients.spawn(sluggish(number, port, hub.tls.clone(), token));
+    }
+    let attacked = measured(connect(1).await, async {
+        for _ in 0..3 {
+            second().await;
+            assert_eq!(soon("a count", hub.client.count("")).await.unwrap(), 300);
+        }
+    })
+    .await;
+    let growth = resident_kib(hub.pid()).saturating_sub(before);
+    let (attacked, alone) = (median(attacked), median(alone));
+    println!(
+        "{SLUGGISH} sluggish clients: +{growth} KiB; an honest report took {attacked:?} (median, alone {alone:?})"
+    );
+    assert!(clients.try_join_next().is_none(), "slow is not wrong");
+    assert!(growth < 96 * 1024, "the hub grew by {growth} KiB");
+    assert!(attacked < tolerable(alone), "{attacked:?} beside them, {alone:?} alone");
 }

@@ -9,6 +9,7 @@
 mod architecture;
 mod auth;
 mod bad_input;
+mod clock;
 mod cloud_to_device;
 mod command_line;
 mod configurations;
@@ -16,6 +17,7 @@ mod conformance_rows;
 mod crash;
 mod device_https;
 mod digital_twins;
+mod disk_full;
 mod exit_codes;
 mod firmware;
 mod fleet;

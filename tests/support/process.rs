@@ -1,6 +1,7 @@
 //! The built command line as a process.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::{Arc, OnceLock},
@@ -107,6 +108,11 @@ pub(crate) struct ServedHub {
 
 impl ServedHub {
     pub(crate) async fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[]).await
+    }
+
+    /// With more in its environment.
+    pub(crate) async fn start_with(data_dir: &Path, environment: &[(&str, &OsStr)]) -> Self {
         let data_dir = data_dir.to_str().unwrap();
         let mut process = command(&[
             "hub",
@@ -118,6 +124,7 @@ impl ServedHub {
             "--https-port",
             "0",
         ])
+        .envs(environment.iter().copied())
         .stderr(Stdio::inherit())
         .spawn()
         .unwrap();

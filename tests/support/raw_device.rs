@@ -114,6 +114,15 @@ impl RawDevice {
         self.send_bytes(&bytes).await;
     }
 
+    /// Sends to a hub that may die; says whether the socket took it.
+    pub(crate) async fn try_send(&mut self, packets: &[Packet]) -> bool {
+        let mut bytes = BytesMut::new();
+        for packet in packets {
+            packet.write(&mut bytes, MAX_PACKET).unwrap();
+        }
+        self.stream.write_all(&bytes).await.is_ok() && self.stream.flush().await.is_ok()
+    }
+
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
@@ -222,9 +231,7 @@ impl RawDevice {
     /// Reports to a hub that may die; says whether it acknowledged.
     pub(crate) async fn try_report(&mut self, request: &str, patch: &Value) -> bool {
         let publish = Publish::new(topic::reported_patch(request), QoS::AtMostOnce, patch.to_string());
-        let mut bytes = BytesMut::new();
-        Packet::Publish(publish).write(&mut bytes, MAX_PACKET).unwrap();
-        if self.stream.write_all(&bytes).await.is_err() || self.stream.flush().await.is_err() {
+        if !self.try_send(&[Packet::Publish(publish)]).await {
             return false;
         }
         match self.receive().await {

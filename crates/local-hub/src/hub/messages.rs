@@ -40,7 +40,7 @@ const SETTABLE: [SystemProperty; 8] = [
 ];
 
 /// A clock that was set, or a machine that slept, is noticed this soon; only while messages wait.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// After storage refused.
 const PAUSE: Duration = Duration::from_secs(5);
 

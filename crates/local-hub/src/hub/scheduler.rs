@@ -26,8 +26,8 @@ const CALLS_AT_ONCE: usize = 64;
 const TWINS_AT_ONCE: NonZeroU32 = NonZeroU32::new(250).unwrap();
 /// The same where there are rates: what the least of them allows at once.
 const PACED_TWINS: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// No timer is longer: the wall clock may be set while it runs.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// No timer is longer: the wall clock may be set, or the machine sleep, while it runs.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
 const PRUNING: Duration = Duration::from_secs(3600);
 

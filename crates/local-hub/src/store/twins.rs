@@ -1,6 +1,6 @@
 //! Twins: read, merge, replace, report.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hub_protocol::{
     ClientId, DeviceId, ErrorCode, HubError, Timestamp,
@@ -113,6 +113,9 @@ fn contains_null(object: &Object) -> bool {
     })
 }
 
+/// The least by which two times on the wire differ.
+const TICK: Duration = Duration::from_nanos(100);
+
 /// Writes `patch` into one section in memory; `None` metadata for tags, which have none.
 fn write_section(
     values: &mut Object,
@@ -134,6 +137,11 @@ fn write_section(
     }
     merge::merge(values, patch);
     if let Some((metadata, version)) = metadata {
+        // Of two writes the later has the later stamp, even if the clock was set back meanwhile:
+        // who compares stamps would take new evidence for old.
+        let last = metadata.get("$lastUpdated").and_then(Value::as_str);
+        let last = last.and_then(Timestamp::parse);
+        let now = last.map_or(now, |last| now.max(last.after(TICK)));
         if how == TwinWrite::Replace {
             metadata.clear();
         }
