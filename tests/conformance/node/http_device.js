@@ -50,7 +50,7 @@ async function main() {
         await client[command.how](received.get(command.id));
         emit('settled', { id: command.id });
       } catch (error) {
-        emit('unsettled', { id: command.id, error: error.name });
+        emit('unsettled', { id: command.id, status: error.response?.statusCode });
       }
     }
   }
