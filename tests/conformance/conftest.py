@@ -1,13 +1,30 @@
 import pytest
 
+from certificates import Authority, self_signed
 from peers import Hub, Service, start_device
 
 LANGUAGES = ["python", "node"]
 
 
 @pytest.fixture(scope="session")
-def hub(tmp_path_factory):
-    hub = Hub(tmp_path_factory.mktemp("hub"))
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("hub")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory, data_dir):
+    """The hub reads whom it trusts when it starts, so this comes first."""
+    return Authority(tmp_path_factory.mktemp("authority"), data_dir / "device-ca")
+
+
+@pytest.fixture(scope="session")
+def own_certificate(tmp_path_factory):
+    return self_signed(tmp_path_factory.mktemp("self-signed"))
+
+
+@pytest.fixture(scope="session")
+def hub(data_dir, authority):
+    hub = Hub(data_dir)
     try:
         hub.start()
     except (RuntimeError, FileNotFoundError) as why:
@@ -51,8 +68,9 @@ def connect(hub, services):
     """Registers and connects devices, and ends them with the test."""
     running = []
 
-    def connect(language):
-        running.append(start_device(language, hub, services["python"].create()))
+    def connect(language, created=None, **settings):
+        created = created or services["python"].create()
+        running.append(start_device(language, hub, created, **settings))
         return running[-1]
 
     yield connect

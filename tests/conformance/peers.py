@@ -1,10 +1,15 @@
 """Starts the hub and the client programs, and talks to them in lines of JSON."""
 
+import base64
 import errno
+import hashlib
+import hmac
+import http.client
 import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +17,7 @@ import time
 import uuid
 from collections import deque
 from pathlib import Path
+from urllib.parse import quote
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -186,7 +192,7 @@ class Service(Peer):
         self._calls = 0
         super().__init__(
             f"{language} service",
-            program(language, "service"),
+            run_program({"python": "python/service.py", "node": "node/service.js"}[language]),
             {
                 "IOTHUB_CONNECTION_STRING": hub.service_connection_string,
                 "REQUESTS_CA_BUNDLE": hub.ca_file,
@@ -203,38 +209,71 @@ class Service(Peer):
             raise Refused.from_answer(answer["error"])
         return answer["result"]
 
-    def create(self, device_id=None):
-        """Registers a device; the hub makes its keys."""
-        created = self.call("create", deviceId=device_id or f"conf-{uuid.uuid4().hex[:10]}")
-        key = created.pop("primaryKey")
+    def create(self, device_id=None, module_id=None, credential=None):
+        """Registers a device, or a module on one; without a credential the hub makes its keys."""
+        device_id = device_id or f"conf-{uuid.uuid4().hex[:10]}"
+        if credential is None:
+            created = self.call("create", deviceId=device_id, moduleId=module_id)
+        else:
+            created = self.call(
+                "create",
+                deviceId=device_id,
+                moduleId=module_id,
+                credential=credential.registered_as,
+                thumbprint=credential.thumbprint,
+            )
+        key = created.pop("primaryKey", None)
+        module = f";ModuleId={module_id}" if module_id else ""
+        secret = "x509=true" if credential else f"SharedAccessKey={key}"
         created["connectionString"] = Secret(
-            f"HostName=localhost;DeviceId={created['deviceId']};SharedAccessKey={key}"
+            f"HostName=localhost;DeviceId={device_id}{module};{secret}"
         )
+        created["credential"] = credential
         return created
 
 
-def program(language, role):
-    if language == "python":
-        return [sys.executable, str(HERE / "python" / f"{role}.py")]
-    return ["node", str(HERE / "node" / f"{role}.js")]
+PROGRAMS = {
+    "python": "python/device.py",
+    "python-async": "python/async_device.py",
+    "node": "node/device.js",
+    "node-http": "node/http_device.js",
+}
 
 
-def device_environment(hub, connection_string):
+def run_program(path):
+    return [sys.executable if path.endswith(".py") else "node", str(HERE / path)]
+
+
+def device_environment(hub, created, **settings):
+    """`settings` become DEVICE_TRANSPORT and so on; the programs read them."""
+    credential = created.get("credential")
+    certificate = credential and {
+        "DEVICE_CERTIFICATE_FILE": str(credential.certificate_file),
+        "DEVICE_CERTIFICATE_KEY_FILE": str(credential.key_file),
+    }
     return {
-        "DEVICE_CONNECTION_STRING": connection_string,
+        "DEVICE_CONNECTION_STRING": created["connectionString"],
         "SSL_CERT_FILE": hub.ca_file,
         "NODE_EXTRA_CA_CERTS": hub.ca_file,
+        **(certificate or {}),
+        **{f"DEVICE_{name.upper()}": str(value) for name, value in settings.items()},
     }
 
 
-def start_device(language, hub, created):
+def launch_device(language, hub, created, **settings):
+    """Starts a device without waiting for it, so that several can start together."""
     device = Peer(
         f"{language} device",
-        program(language, "device"),
-        device_environment(hub, created["connectionString"]),
+        run_program(PROGRAMS[language]),
+        device_environment(hub, created, **settings),
     )
     device.id = created["deviceId"]
     device.language = language
+    return device
+
+
+def start_device(language, hub, created, **settings):
+    device = launch_device(language, hub, created, **settings)
     try:
         device.expect("ready", within=60)
     except AssertionError:
@@ -302,6 +341,50 @@ class Hub:
             )
         self.ca_file = told["caFile"]
         self.service_connection_string = Secret(told["serviceConnectionString"])
+
+    def send(self, device_id, body, message_id, ack="none", properties=None):
+        """Sends a message to a device by REST: the clients that send do so over AMQP only."""
+        service = dict(
+            part.split("=", 1) for part in self.service_connection_string.reveal().split(";")
+        )
+        resource, expiry = quote(service["HostName"], safe=""), int(time.time()) + 300
+        signature = hmac.digest(
+            base64.b64decode(service["SharedAccessKey"]),
+            f"{resource}\n{expiry}".encode(),
+            hashlib.sha256,
+        )
+        token = (
+            f"SharedAccessSignature sr={resource}"
+            f"&sig={quote(base64.b64encode(signature).decode(), safe='')}"
+            f"&se={expiry}&skn={service['SharedAccessKeyName']}"
+        )
+        application = {f"iothub-app-{k}": v for k, v in (properties or {}).items()}
+        connection = http.client.HTTPSConnection(
+            "localhost", HTTPS_PORT, timeout=20, context=ssl.create_default_context(cafile=self.ca_file)
+        )
+        try:
+            connection.request(
+                "POST",
+                f"/devices/{quote(device_id, safe='')}/messages/deviceBound?api-version=2021-04-12",
+                body,
+                {
+                    "Authorization": token,
+                    "IoTHub-MessageId": message_id,
+                    "IoTHub-Ack": ack,
+                    **application,
+                },
+            )
+            answer = connection.getresponse()
+            assert answer.status == 204, f"HTTP {answer.status}: {answer.read(400)}"
+        finally:
+            connection.close()
+
+    def kill(self):
+        """Ends the hub without a word to anyone, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+        for reader in self._readers:
+            reader.join(5)
 
     def stop(self):
         """Ends the hub as an operator would; returns its exit code and how many lines it printed."""

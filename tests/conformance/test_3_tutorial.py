@@ -13,7 +13,7 @@ def test_the_tutorial_device_reboots_when_twindeckctl_invokes_it(hub, services):
     device = Peer(
         "tutorial device",
         [sys.executable, str(HERE / "tutorial" / "reboot_device.py")],
-        device_environment(hub, created["connectionString"]),
+        device_environment(hub, created),
     )
     try:
         device.expect("line", where=lambda e: "waiting for commands" in e["text"])

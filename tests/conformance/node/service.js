@@ -2,17 +2,21 @@
 'use strict';
 
 const readline = require('node:readline');
-const { Client, Registry } = require('azure-iothub');
+const { Client, DigitalTwinClient, IoTHubTokenCredentials, JobClient, Registry } = require('azure-iothub');
 
 const connectionString = process.env.IOTHUB_CONNECTION_STRING;
 const registry = Registry.fromConnectionString(connectionString);
 const client = Client.fromConnectionString(connectionString);
+const jobs = JobClient.fromConnectionString(connectionString);
+const digitalTwins = new DigitalTwinClient(new IoTHubTokenCredentials(connectionString));
 
-const identity = (device) => ({
-  deviceId: device.deviceId,
-  etag: device.etag,
-  status: device.status,
-  primaryKey: device.authentication.symmetricKey.primaryKey,
+const identity = ({ deviceId, moduleId, managedBy, etag, status, connectionState, authentication }) => ({
+  deviceId,
+  etag,
+  authentication: authentication.type,
+  connectionState,
+  ...(moduleId ? { moduleId, managedBy } : { status }),
+  ...(authentication.type === 'sas' && { primaryKey: authentication.symmetricKey.primaryKey }),
 });
 
 const withoutMetadata = (section) =>
@@ -27,35 +31,88 @@ const twinSummary = ({ etag, tags, connectionState, properties: { desired, repor
   reported: withoutMetadata(reported),
 });
 
+const configurationSummary = ({ id, etag, priority, targetCondition, labels, content, systemMetrics }) => ({
+  id,
+  etag,
+  priority,
+  targetCondition,
+  labels,
+  content: Object.fromEntries(Object.entries(content).filter(([, value]) => value)),
+  systemMetrics: systemMetrics.results,
+});
+
+const jobSummary = ({ jobId, type, status, deviceJobStatistics }) => ({
+  jobId,
+  type,
+  status,
+  succeeded: deviceJobStatistics?.succeededCount,
+  failed: deviceJobStatistics?.failedCount,
+});
+
+const bodyOf = async (promise) => (await promise).responseBody;
+
 const commands = {
-  async create({ deviceId }) {
-    return identity((await registry.create({ deviceId, status: 'enabled' })).responseBody);
+  async create({ deviceId, moduleId, credential = 'sas', thumbprint }) {
+    const authentication = {
+      type: credential,
+      ...(thumbprint && { x509Thumbprint: { primaryThumbprint: thumbprint, secondaryThumbprint: thumbprint } }),
+    };
+    return moduleId
+      ? identity(await bodyOf(registry.addModule({ deviceId, moduleId, authentication })))
+      : identity(await bodyOf(registry.create({ deviceId, status: 'enabled', authentication })));
   },
-  async get({ deviceId }) {
-    return identity((await registry.get(deviceId)).responseBody);
+  async get({ deviceId, moduleId }) {
+    return identity(await bodyOf(moduleId ? registry.getModule(deviceId, moduleId) : registry.get(deviceId)));
   },
   async list() {
-    return (await registry.list()).responseBody.map(({ deviceId, status }) => ({ deviceId, status }));
+    return (await bodyOf(registry.list())).map(({ deviceId, status }) => ({ deviceId, status }));
+  },
+  async listModules({ deviceId }) {
+    return (await bodyOf(registry.getModulesOnDevice(deviceId))).map(({ moduleId }) => moduleId);
   },
   async update({ deviceId, status, etag }) {
-    const { authentication } = (await registry.get(deviceId)).responseBody;
+    const { authentication } = await bodyOf(registry.get(deviceId));
     // `registry.update` sends no etag; the bulk form with `forceUpdate` false does.
-    const { responseBody } = await registry.updateDevices([{ deviceId, status, etag, authentication }], false);
-    if (!responseBody.isSuccessful) {
-      throw Object.assign(new Error('bulk update failed'), { responseBody: JSON.stringify(responseBody) });
+    const done = await bodyOf(registry.updateDevices([{ deviceId, status, etag, authentication }], false));
+    if (!done.isSuccessful) {
+      throw Object.assign(new Error('bulk update failed'), { responseBody: JSON.stringify(done) });
     }
     return commands.get({ deviceId });
   },
-  async delete({ deviceId }) {
-    await registry.delete(deviceId);
+  async updateModule({ deviceId, moduleId, managedBy }) {
+    const module = await bodyOf(registry.getModule(deviceId, moduleId));
+    return identity(await bodyOf(registry.updateModule({ ...module, managedBy })));
+  },
+  async delete({ deviceId, moduleId }) {
+    await (moduleId ? registry.removeModule(deviceId, moduleId) : registry.delete(deviceId));
     return null;
   },
-  async twin({ deviceId }) {
-    return twinSummary((await registry.getTwin(deviceId)).responseBody);
+  async bulk({ mode, deviceIds, status }) {
+    const devices = deviceIds.map((deviceId) => ({ deviceId, ...(status && { status }) }));
+    const send = {
+      create: () => registry.addDevices(devices),
+      update: () => registry.updateDevices(devices, true),
+      delete: () => registry.removeDevices(devices, true),
+    }[mode];
+    return (await bodyOf(send())).isSuccessful;
   },
-  async updateTwin({ deviceId, tags, desired, etag = '*' }) {
+  async statistics() {
+    return bodyOf(registry.getRegistryStatistics());
+  },
+  async twin({ deviceId, moduleId }) {
+    return twinSummary(
+      await bodyOf(moduleId ? registry.getModuleTwin(deviceId, moduleId) : registry.getTwin(deviceId)),
+    );
+  },
+  async updateTwin({ deviceId, moduleId, tags, desired, etag = '*' }) {
     const patch = { ...(tags && { tags }), ...(desired && { properties: { desired } }) };
-    return twinSummary((await registry.updateTwin(deviceId, patch, etag)).responseBody);
+    return twinSummary(
+      await bodyOf(
+        moduleId
+          ? registry.updateModuleTwin(deviceId, moduleId, patch, etag)
+          : registry.updateTwin(deviceId, patch, etag),
+      ),
+    );
   },
   async query({ sql, pageSize }) {
     const query = registry.createQuery(sql, pageSize);
@@ -66,19 +123,88 @@ const commands = {
     }
     return pages;
   },
-  async invoke({ deviceId, method, payload, connectTimeout = 0 }) {
-    const { result } = await client.invokeDeviceMethod(deviceId, {
+  async rows({ sql }) {
+    const query = registry.createQuery(sql, 100);
+    const rows = [];
+    while (query.hasMoreResults) rows.push(...(await query.next()).result);
+    return rows;
+  },
+  async invoke({ deviceId, moduleId, method, payload, connectTimeout = 0 }) {
+    const request = {
       methodName: method,
       payload,
       responseTimeoutInSeconds: 30,
       connectTimeoutInSeconds: connectTimeout,
-    });
+    };
+    const { result } = await (moduleId
+      ? client.invokeDeviceMethod(deviceId, moduleId, request)
+      : client.invokeDeviceMethod(deviceId, request));
     return { status: result.status, payload: result.payload };
+  },
+  async createConfiguration({ id, content, targetCondition, priority, labels }) {
+    return configurationSummary(
+      await bodyOf(
+        registry.addConfiguration({ id, schemaVersion: '1.0', content, targetCondition, priority, labels }),
+      ),
+    );
+  },
+  async getConfiguration({ id }) {
+    return configurationSummary(await bodyOf(registry.getConfiguration(id)));
+  },
+  async listConfigurations() {
+    return (await bodyOf(registry.getConfigurations())).map(({ id }) => id);
+  },
+  async updateConfiguration({ id, targetCondition }) {
+    const configuration = await bodyOf(registry.getConfiguration(id));
+    return configurationSummary(await bodyOf(registry.updateConfiguration({ ...configuration, targetCondition })));
+  },
+  async deleteConfiguration({ id }) {
+    await registry.removeConfiguration(id);
+    return null;
+  },
+  async digitalTwin({ deviceId }) {
+    const { httpResponse } = await digitalTwins.getDigitalTwin(deviceId);
+    return httpResponse.parsedBody;
+  },
+  async updateDigitalTwin({ deviceId, patch }) {
+    await digitalTwins.updateDigitalTwin(deviceId, patch);
+    return null;
+  },
+  async command({ deviceId, name, payload, component }) {
+    const { httpResponse } = await (component
+      ? digitalTwins.invokeComponentCommand(deviceId, component, name, payload)
+      : digitalTwins.invokeCommand(deviceId, name, payload));
+    return httpResponse.parsedBody;
+  },
+  async schedule({ jobId, condition, method, payload, desired, startTime }) {
+    const start = startTime ? new Date(startTime) : new Date();
+    const { jobStatus } = await (method
+      ? jobs.scheduleDeviceMethod(
+          jobId,
+          condition,
+          { methodName: method, payload, responseTimeoutInSeconds: 30 },
+          start,
+          60,
+        )
+      : jobs.scheduleTwinUpdate(jobId, condition, { etag: '*', properties: { desired } }, start, 60));
+    return jobSummary(jobStatus);
+  },
+  async job({ jobId }) {
+    return jobSummary((await jobs.getJob(jobId)).jobStatus);
+  },
+  async cancelJob({ jobId }) {
+    return jobSummary((await jobs.cancelJob(jobId)).jobStatus);
+  },
+  async listJobs({ type, status }) {
+    const query = jobs.createQuery(type, status, 2);
+    const found = [];
+    while (query.hasMoreResults) found.push(...(await query.next()).result.map(jobSummary));
+    return found;
   },
 };
 
 const explain = (error) => ({
-  status: error.response?.statusCode,
+  status: error.response?.statusCode ?? error.statusCode,
   header: error.response?.headers?.['iothub-errorcode'],
   body: error.responseBody,
   message: `${error.name}: ${error.message}`,
