@@ -141,40 +141,47 @@ const commands = {
       : client.invokeDeviceMethod(deviceId, request));
     return { status: result.status, payload: result.payload };
   },
-  async createConfiguration({ id, content, targetCondition, priority, labels }) {
+  async createConfiguration({ configurationId, content, targetCondition, priority, labels }) {
     return configurationSummary(
       await bodyOf(
-        registry.addConfiguration({ id, schemaVersion: '1.0', content, targetCondition, priority, labels }),
+        registry.addConfiguration({
+          id: configurationId,
+          schemaVersion: '1.0',
+          content,
+          targetCondition,
+          priority,
+          labels,
+        }),
       ),
     );
   },
-  async getConfiguration({ id }) {
-    return configurationSummary(await bodyOf(registry.getConfiguration(id)));
+  async getConfiguration({ configurationId }) {
+    return configurationSummary(await bodyOf(registry.getConfiguration(configurationId)));
   },
   async listConfigurations() {
     return (await bodyOf(registry.getConfigurations())).map(({ id }) => id);
   },
-  async updateConfiguration({ id, targetCondition }) {
-    const configuration = await bodyOf(registry.getConfiguration(id));
+  async updateConfiguration({ configurationId, targetCondition }) {
+    const configuration = await bodyOf(registry.getConfiguration(configurationId));
     return configurationSummary(await bodyOf(registry.updateConfiguration({ ...configuration, targetCondition })));
   },
-  async deleteConfiguration({ id }) {
-    await registry.removeConfiguration(id);
+  async deleteConfiguration({ configurationId }) {
+    await registry.removeConfiguration(configurationId);
     return null;
   },
   async digitalTwin({ deviceId }) {
-    const { httpResponse } = await digitalTwins.getDigitalTwin(deviceId);
-    return httpResponse.parsedBody;
+    const { _response, ...twin } = await digitalTwins.getDigitalTwin(deviceId);
+    return twin;
   },
   async updateDigitalTwin({ deviceId, patch }) {
     await digitalTwins.updateDigitalTwin(deviceId, patch);
     return null;
   },
   async command({ deviceId, name, payload, component }) {
-    const { httpResponse } = await (component
+    const { _response, ...answer } = await (component
       ? digitalTwins.invokeComponentCommand(deviceId, component, name, payload)
       : digitalTwins.invokeCommand(deviceId, name, payload));
-    return httpResponse.parsedBody;
+    return answer;
   },
   async schedule({ jobId, condition, method, payload, desired, startTime }) {
     const start = startTime ? new Date(startTime) : new Date();

@@ -206,11 +206,11 @@ def without_empty(section):
     return {k: v for k, v in section.items() if v}
 
 
-def create_configuration(id, content, targetCondition, priority, labels):
+def create_configuration(configurationId, content, targetCondition, priority, labels):
     return configuration_summary(
         configurations.create_configuration(
             Configuration(
-                id=id,
+                id=configurationId,
                 schema_version="1.0",
                 content=ConfigurationContent(
                     device_content=content.get("deviceContent"),
@@ -225,24 +225,24 @@ def create_configuration(id, content, targetCondition, priority, labels):
     )
 
 
-def get_configuration(id):
-    return configuration_summary(configurations.get_configuration(id))
+def get_configuration(configurationId):
+    return configuration_summary(configurations.get_configuration(configurationId))
 
 
 def list_configurations():
     return [each.id for each in configurations.get_configurations(100)]
 
 
-def update_configuration(id, targetCondition):
-    changed = configurations.get_configuration(id)
+def update_configuration(configurationId, targetCondition):
+    changed = configurations.get_configuration(configurationId)
     changed.target_condition = targetCondition
     return configuration_summary(
         configurations.update_configuration(changed, f'"{changed.etag}"')
     )
 
 
-def delete_configuration(id):
-    configurations.delete_configuration(id)
+def delete_configuration(configurationId):
+    configurations.delete_configuration(configurationId)
 
 
 def test_queries(targetCondition, metrics):
