@@ -149,7 +149,8 @@ impl Scene<'_> {
             self.sent += 1;
         }
 
-        let sent = self.hub.client.send_message(id, &named(when), b"x".into());
+        let properties = named(when);
+        let sent = self.hub.client.send_message(id, &properties, b"x".into());
         sent.await.unwrap();
         let message = self.raw.publication().await;
         assert_eq!((message_id(&message).as_str(), message.dup), (when, false));

@@ -171,7 +171,7 @@ async fn on_a_full_disk_every_kind_of_write_is_whole_or_refused_and_telemetry_wa
     let client = HubClient::with_retries(hub.service_connection_string(), tls.clone(), RetryPolicy::NEVER).unwrap();
     let tls = Arc::new(tls);
     let devices = create_devices(&client, "d", 3).await;
-    let [device, queue, other] = [&devices[0], &devices[1].device_id, &devices[2].device_id];
+    let (device, queue, other) = (&devices[0], &devices[1].device_id, &devices[2].device_id);
     let mut raw = RawDevice::dial(hub.addresses().mqtt_port, &tls).await;
     raw.connect(device, true).await;
     raw.subscribe(&[RESPONSES]).await;
