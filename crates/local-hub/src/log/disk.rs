@@ -20,7 +20,7 @@ use super::{Event, EventLog, Inner, PARTITIONS, Retention, WRITE_BEHIND};
 use crate::{error::StoreError, hub::now};
 
 /// How often the past is cut.
-const PRUNE: Duration = Duration::from_secs(10);
+const CUT: Duration = Duration::from_secs(10);
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS chunks (
         partition INTEGER NOT NULL,
@@ -30,6 +30,7 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS chunks (
         events TEXT NOT NULL,
         PRIMARY KEY (partition, first)
     ) STRICT;
+    CREATE INDEX IF NOT EXISTS chunks_by_age ON chunks (last_enqueued);
     CREATE TABLE IF NOT EXISTS ends (
         partition INTEGER NOT NULL PRIMARY KEY,
         next INTEGER NOT NULL,
@@ -133,6 +134,8 @@ impl Disk {
             for partition in 0..PARTITIONS {
                 any |= self.write_chunk(log, partition)?;
             }
+            // Along with the writing, as that may have no end.
+            self.cut_to_size()?;
         }
         Ok(())
     }
@@ -160,27 +163,34 @@ impl Disk {
         Ok(true)
     }
 
-    /// Cuts what is too old, then the oldest chunks of all until the size fits.
-    fn prune(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// Cuts what is too old and gives some of its room back; the rest is for what comes.
+    fn cut_to_age(&self, now: Timestamp) -> Result<(), StoreError> {
+        const PAGES_AT_ONCE: u32 = 256;
         let connection = self.lock();
         let oldest = Timestamp(now.0 - self.retention.age).to_string();
         connection.execute("DELETE FROM chunks WHERE last_enqueued < ?1", [oldest])?;
-        let used = |connection: &Connection| -> rusqlite::Result<u64> {
-            connection.query_row(
-                "SELECT (page_count - freelist_count) * page_size
-                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-                [],
-                |row| row.get(0),
-            )
+        let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
+        // One page a step.
+        let mut pages = vacuum.query([])?;
+        while pages.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// Cuts the oldest chunks of all until the size fits.
+    fn cut_to_size(&self) -> Result<(), StoreError> {
+        let connection = self.lock();
+        let used = || -> rusqlite::Result<u64> {
+            let sql = "SELECT (page_count - freelist_count) * page_size
+                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+            connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
         };
-        while used(&connection)? > self.retention.size {
-            let sql = "DELETE FROM chunks WHERE (partition, first) IN
-                (SELECT partition, first FROM chunks ORDER BY last_enqueued LIMIT 16)";
-            if connection.execute(sql, [])? == 0 {
+        while used()? > self.retention.size {
+            let sql = "DELETE FROM chunks WHERE rowid IN
+                (SELECT rowid FROM chunks ORDER BY last_enqueued LIMIT 16)";
+            if connection.prepare_cached(sql)?.execute([])? == 0 {
                 break;
             }
         }
-        connection.execute_batch("PRAGMA incremental_vacuum")?;
         Ok(())
     }
 }
@@ -189,16 +199,16 @@ impl Disk {
 pub(super) fn write_behind(log: &EventLog) -> Result<(), StoreError> {
     let weak: Weak<Inner> = Arc::downgrade(&log.0);
     let run = move || {
-        let mut pruned = Instant::now();
+        let mut cut = Instant::now();
         loop {
             thread::park_timeout(WRITE_BEHIND);
             let Some(inner) = weak.upgrade() else { return };
             let log = EventLog(inner);
             let Some(disk) = &log.0.disk else { return };
             disk.write_all(&log);
-            if pruned.elapsed() >= PRUNE {
-                pruned = Instant::now();
-                if let Err(error) = disk.prune(now()) {
+            if cut.elapsed() >= CUT {
+                cut = Instant::now();
+                if let Err(error) = disk.cut_to_age(now()) {
                     tracing::warn!("the event log cannot be cut: {error}");
                 }
             }
@@ -222,7 +232,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let retention = Retention {
             age: Duration::from_secs(60),
-            size: 256 * 1024,
+            size: 1024 * 1024,
         };
         let disk = Disk::open(&dir.path().join("events.db"), retention).unwrap();
         let now = Timestamp::parse("2030-01-01T01:00:00Z").unwrap();
@@ -235,16 +245,16 @@ mod tests {
         };
         insert(0, "2030-01-01T00:58:00Z", 10);
         insert(1, "2030-01-01T00:59:30Z", 10);
-        disk.prune(now).unwrap();
+        disk.cut_to_age(now).unwrap();
         assert_eq!(disk.first(0), Some(1));
-        for first in 2..102 {
+        for first in 2..302 {
             insert(first, "2030-01-01T00:59:40Z", 10_000);
         }
-        disk.prune(now).unwrap();
+        disk.cut_to_size().unwrap();
         let kept: u64 = disk
             .lock()
             .query_row("SELECT count(*) FROM chunks", [], |row| row.get(0))
             .unwrap();
-        assert!((1..=25).contains(&kept), "{kept}");
+        assert!((25..=105).contains(&kept), "{kept}");
     }
 }
