@@ -45,6 +45,7 @@ def test_after_a_renewal_everything_arrives_without_a_new_subscription(
     assert answer["payload"]["echo"] == {"n": 1}
     hub.send(device.id, "hello", "m1")
     device.expect("message", id="m1")
+    # The Python programs tell of every subscription, Node cannot.
     assert not device.take_all("subscribe")
 
 
