@@ -46,7 +46,7 @@ def test_a_replaced_twin_keeps_nothing_of_the_old_one(services, module_id):
     service = services["python"]  # the Node client has no such call
     words = {"deviceId": service.create()["deviceId"], "moduleId": module_id}
     if module_id:
-        service.create(**{"device_id": words["deviceId"], "module_id": module_id})
+        service.create(words["deviceId"], module_id)
     service.call("updateTwin", **words, tags={"hall": "A"}, desired={"a": 1, "b": 2})
 
     service.call("replaceTwin", **words, tags={"site": "x"}, desired={"b": 3})
@@ -58,9 +58,10 @@ def test_a_replaced_twin_keeps_nothing_of_the_old_one(services, module_id):
 def test_many_devices_are_created_changed_and_deleted_in_one_call_each(service):
     mark = f"bulk-{uuid.uuid4().hex[:8]}"
     device_ids = [f"{mark}-{n}" for n in range(20)]
-    statuses = lambda: {  # noqa: E731
-        d["deviceId"]: d["status"] for d in service.call("list") if d["deviceId"].startswith(mark)
-    }
+
+    def statuses():
+        listed = service.call("list")
+        return {d["deviceId"]: d["status"] for d in listed if d["deviceId"].startswith(mark)}
 
     assert service.call("bulk", mode="create", deviceIds=device_ids, status="enabled")
     assert statuses() == dict.fromkeys(device_ids, "enabled")

@@ -51,6 +51,13 @@ const jobSummary = ({ jobId, type, status, deviceJobStatistics }) => ({
 
 const bodyOf = async (promise) => (await promise).responseBody;
 
+async function allOf(query) {
+  const found = [];
+  // Without a callback `next` forgets where it was, unless it is told.
+  while (query.hasMoreResults) found.push(...(await query.next(query.continuationToken)).result);
+  return found;
+}
+
 const commands = {
   async create({ deviceId, moduleId, credential = 'sas', thumbprint }) {
     const authentication = {
@@ -124,10 +131,7 @@ const commands = {
     return pages;
   },
   async rows({ sql }) {
-    const query = registry.createQuery(sql, 100);
-    const rows = [];
-    while (query.hasMoreResults) rows.push(...(await query.next()).result);
-    return rows;
+    return allOf(registry.createQuery(sql, 100));
   },
   async invoke({ deviceId, moduleId, method, payload, connectTimeout = 0 }) {
     const request = {
@@ -178,10 +182,10 @@ const commands = {
     return null;
   },
   async command({ deviceId, name, payload, component }) {
-    const { _response, ...answer } = await (component
+    const { body } = await (component
       ? digitalTwins.invokeComponentCommand(deviceId, component, name, payload)
       : digitalTwins.invokeCommand(deviceId, name, payload));
-    return answer;
+    return body;
   },
   async schedule({ jobId, condition, method, payload, desired, startTime }) {
     const start = startTime ? new Date(startTime) : new Date();
@@ -203,10 +207,7 @@ const commands = {
     return jobSummary((await jobs.cancelJob(jobId)).jobStatus);
   },
   async listJobs({ type, status }) {
-    const query = jobs.createQuery(type, status, 2);
-    const found = [];
-    while (query.hasMoreResults) found.push(...(await query.next()).result.map(jobSummary));
-    return found;
+    return (await allOf(jobs.createQuery(type, status, 2))).map(jobSummary);
   },
 };
 

@@ -299,7 +299,7 @@ def schedule(jobId, condition, method=None, payload=None, desired=None, startTim
     request = JobRequest(
         job_id=jobId,
         query_condition=condition,
-        start_time=startTime or "",
+        start_time=startTime,
         max_execution_time_in_seconds=60,
         **work,
     )
