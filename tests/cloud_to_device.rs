@@ -120,7 +120,7 @@ async fn c2d_04_a_reconnect_brings_what_was_not_acknowledged_without_a_new_subsc
     ];
     raw.acknowledge(&b).await;
     raw.nothing_more().await;
-    drop(raw);
+    world.lose(raw, &device.device_id).await;
     world.send(&device, "d").await;
 
     let mut raw = world.dial().await;
@@ -166,7 +166,7 @@ async fn c2d_05_the_fifty_first_message_is_refused_until_another_is_completed() 
 async fn c2d_06_a_message_that_expires_while_its_device_is_away_is_not_delivered() {
     let world = World::start().await;
     let device = world.device("d").await;
-    drop(world.listening(&device).await);
+    world.lose(world.listening(&device).await, &device.device_id).await;
     let brief = expiring("m", Duration::from_millis(200));
     world
         .client
@@ -261,7 +261,7 @@ async fn a_device_has_at_most_sixteen_messages_unacknowledged() {
 async fn a_message_delivered_ten_times_in_vain_is_given_up() {
     let world = World::start().await;
     let device = world.device("d").await;
-    drop(world.listening(&device).await);
+    world.lose(world.listening(&device).await, &device.device_id).await;
     world.send(&device, "m").await;
     for delivery in 0..10 {
         let mut raw = world.connect(&device).await;

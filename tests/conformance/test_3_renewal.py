@@ -25,7 +25,7 @@ def renewing(hub, services):
 
 @pytest.mark.parametrize("transport", ["mqtt", "websocket"])
 @pytest.mark.parametrize("client", LIFETIMES)
-def test_after_a_renewal_everything_arrives_without_a_new_subscription(
+def test_recon_01_after_a_renewal_everything_arrives_without_a_new_subscription(
     renewing, services, hub, client, transport
 ):
     device, service = renewing[client, transport], services["python"]

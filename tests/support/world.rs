@@ -105,6 +105,19 @@ impl World {
         raw
     }
 
+    /// Cuts a device's connection, and waits until the hub has noticed.
+    pub(crate) async fn lose(&self, raw: RawDevice, device: &DeviceId) {
+        let mut events = self.hub.subscribe();
+        drop(raw);
+        event(&mut events, "the end of a connection", |event| match event {
+            HubEvent::ConnectionChanged {
+                id, connected: false, ..
+            } if id.device_id == *device => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+
     /// A TLS connection to the hub's MQTT port on which nothing was said yet.
     pub(crate) async fn dial(&self) -> RawDevice {
         RawDevice::dial(self.hub.addresses().mqtt_port, &self.tls).await
