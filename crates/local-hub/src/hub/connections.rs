@@ -91,6 +91,7 @@ impl Hub {
             properties,
             body,
         };
+        self.tally().telemetry();
         self.0.log.append(event, now());
     }
 }
