@@ -26,6 +26,7 @@ mod hostile;
 mod jobs;
 mod methods;
 mod mqtt;
+mod protocol_log;
 mod query;
 mod registry;
 mod scale;

@@ -39,6 +39,20 @@ pub(crate) async fn pick_file(app: &AppHandle, title: &str) -> Option<PathBuf> {
     answer.await.ok().flatten()?.into_path().ok()
 }
 
+/// Asks where to write a file; `None` when the person closed the dialog.
+pub(crate) async fn save_file(app: &AppHandle, title: &str, name: &str) -> Option<PathBuf> {
+    let (picked, answer) = oneshot::channel();
+    app.dialog()
+        .file()
+        .set_title(title)
+        .set_file_name(name)
+        .save_file(move |file| {
+            // The window may have been closed meanwhile.
+            let _ = picked.send(file);
+        });
+    answer.await.ok().flatten()?.into_path().ok()
+}
+
 pub(crate) fn copy(app: &AppHandle, text: &str) -> Result<()> {
     app.clipboard()
         .write_text(text)

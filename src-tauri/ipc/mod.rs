@@ -5,6 +5,7 @@
 
 mod devices;
 mod hubs;
+mod local_hub;
 mod methods;
 mod twins;
 mod updates;
@@ -32,6 +33,13 @@ pub(crate) fn commands() -> Builder<tauri::Wry> {
             hubs::close_hub,
             hubs::forget_hub,
             hubs::copy_connection_string,
+            local_hub::watch_counters,
+            local_hub::unwatch_counters,
+            local_hub::watch_protocol,
+            local_hub::unwatch_protocol,
+            local_hub::local_refusals,
+            local_hub::copy_local_connection_string,
+            local_hub::export_ca,
             devices::list_devices,
             devices::create_devices,
             devices::delete_devices,

@@ -5,7 +5,7 @@
 //! dropped, and it is told to read afresh.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,11 +13,13 @@ use std::{
 use hub_protocol::DeviceId;
 use tokio::sync::{Notify, mpsc};
 
-use crate::view::{AppEvent, MethodCall};
+use crate::view::{AppEvent, LocalHubCounters, MethodCall, ProtocolLine};
 
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 /// Batches a window may be behind.
 const BEHIND: usize = 8;
+/// Lines of the protocol log in one batch; the newest stay.
+const LINES: usize = 400;
 
 #[derive(Default)]
 pub(crate) struct Pending {
@@ -30,6 +32,24 @@ pub(crate) struct Pending {
     pub calls: Vec<MethodCall>,
     /// Updates, with the devices whose stage changed.
     pub updates: BTreeMap<u32, BTreeSet<DeviceId>>,
+    /// The local hub's, as last read.
+    pub counters: Option<LocalHubCounters>,
+    /// What the client that is being watched and the local hub said.
+    pub protocol: Option<(String, VecDeque<ProtocolLine>)>,
+}
+
+impl Pending {
+    /// Lines of another client than those that wait take their place.
+    pub(crate) fn protocol(&mut self, client: &str, lines: impl Iterator<Item = ProtocolLine>) {
+        match &mut self.protocol {
+            Some((known, waiting)) if known == client => {
+                waiting.extend(lines);
+                let over = waiting.len().saturating_sub(LINES);
+                waiting.drain(..over);
+            }
+            other => *other = Some((client.to_owned(), lines.collect())),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -107,6 +127,24 @@ mod tests {
         while window.try_recv().is_ok() {}
         events.send(&[]);
         assert_eq!(window.recv().await, Some(vec![AppEvent::DevicesReset]));
+    }
+
+    #[test]
+    fn lines_that_wait_are_of_one_client_and_bounded() {
+        let line = |sequence| ProtocolLine {
+            sequence,
+            at: String::new(),
+            kind: crate::view::LineKind::Sent,
+            text: String::new(),
+        };
+        let most = u64::try_from(LINES).unwrap();
+        let mut pending = Pending::default();
+        pending.protocol("a", (0..most).map(line));
+        pending.protocol("a", std::iter::once(line(most)));
+        let (client, lines) = pending.protocol.as_ref().unwrap();
+        assert_eq!((client.as_str(), lines.len(), lines[0].sequence), ("a", LINES, 1));
+        pending.protocol("b", std::iter::once(line(0)));
+        assert_eq!(pending.protocol.unwrap().1.len(), 1);
     }
 
     #[tokio::test]

@@ -264,6 +264,7 @@ impl App {
         if self.hub().is_ok_and(|hub| hub.saved.id == LOCAL) {
             self.close_hub().await;
         }
+        self.unwatch_local_hub();
         let hub = self.0.local.lock().await.take();
         if let Some(hub) = hub {
             // Nobody else holds it for longer than a call.

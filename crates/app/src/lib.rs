@@ -17,6 +17,7 @@ mod db;
 mod devices;
 mod events;
 mod hubs;
+mod local_watch;
 mod methods;
 mod open_hub;
 mod twins;
@@ -57,6 +58,7 @@ struct Inner {
     local: tokio::sync::Mutex<Option<Arc<LocalHub>>>,
     local_config: LocalHubConfig,
     local_state: Mutex<LocalHubState>,
+    local_watch: Mutex<local_watch::LocalWatch>,
     settings: Mutex<Settings>,
     running_calls: Mutex<BTreeSet<u32>>,
     cancels: Mutex<BTreeMap<u32, CancellationToken>>,
@@ -130,6 +132,7 @@ impl App {
             local: tokio::sync::Mutex::default(),
             local_config,
             local_state: Mutex::new(local_state),
+            local_watch: Mutex::default(),
             settings: Mutex::new(settings),
             running_calls: Mutex::default(),
             cancels: Mutex::default(),
@@ -227,6 +230,15 @@ impl App {
                 .into_iter()
                 .map(|call| AppEvent::Method { call: Box::new(call) }),
         );
+        if let Some(counters) = pending.counters {
+            batch.push(AppEvent::Counters { counters });
+        }
+        if let Some((client_id, lines)) = pending.protocol {
+            batch.push(AppEvent::Protocol {
+                client_id,
+                lines: lines.into(),
+            });
+        }
         for (id, devices) in pending.updates {
             match self.update_with(id, devices.into_iter().collect()).await {
                 Ok((update, devices)) => batch.push(AppEvent::Update {

@@ -111,6 +111,64 @@ pub struct LocalHubState {
     pub error: Option<AppError>,
 }
 
+/// What the local hub has done since it started; `connections` is of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalHubCounters {
+    /// Milliseconds since 1970 when they were read.
+    #[specta(type = u32)]
+    pub at_ms: u64,
+    #[specta(type = u32)]
+    pub connections: u64,
+    #[specta(type = u32)]
+    pub telemetry: u64,
+    #[specta(type = u32)]
+    pub cloud_to_device: u64,
+    #[specta(type = u32)]
+    pub methods: u64,
+    #[specta(type = u32)]
+    pub service_twin_writes: u64,
+    #[specta(type = u32)]
+    pub device_twin_writes: u64,
+    #[specta(type = u32)]
+    pub requests: u64,
+    #[specta(type = u32)]
+    pub refused: u64,
+}
+
+/// What a line of the protocol log is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum LineKind {
+    /// A packet of the device.
+    Received,
+    /// A packet of the hub.
+    Sent,
+    Closed,
+    Refused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct ProtocolLine {
+    /// Counts from 0 without gaps; a gap is lines that were not sent.
+    #[specta(type = u32)]
+    pub sequence: u64,
+    pub at: String,
+    pub kind: LineKind,
+    pub text: String,
+}
+
+/// A connection that the local hub turned away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    pub at: String,
+    /// What the client called itself, where it came so far.
+    pub client: Option<String>,
+    pub reason: String,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub enum Theme {
@@ -396,5 +454,15 @@ pub enum AppEvent {
     Update {
         update: Box<Update>,
         devices: Vec<UpdateDevice>,
+    },
+    /// Of the local hub, while they are watched.
+    Counters {
+        counters: LocalHubCounters,
+    },
+    /// What was said with the client that is watched.
+    Protocol {
+        #[serde(rename = "clientId")]
+        client_id: String,
+        lines: Vec<ProtocolLine>,
     },
 }

@@ -9,6 +9,7 @@ mod auth;
 mod certificates;
 mod config;
 mod containers;
+mod counters;
 mod device_certificates;
 mod error;
 mod events;
@@ -17,6 +18,7 @@ mod hub;
 mod limits;
 mod log;
 mod mqtt;
+mod protocol_log;
 mod rest;
 mod serve;
 mod sessions;
@@ -25,10 +27,11 @@ mod targeting;
 
 use std::path::{Path, PathBuf};
 
-use hub_protocol::{DeviceId, HubError, Secret, ServiceConnectionString};
+use hub_protocol::{ClientId, DeviceId, HubError, Secret, ServiceConnectionString};
 use tokio::sync::broadcast;
 
 pub use config::{HttpsPort, LocalHubConfig};
+pub use counters::Counters;
 pub use error::StartError;
 pub use events::{HubEvent, TwinSection};
 pub use fixture::{Fixture, FixtureError};
@@ -36,6 +39,7 @@ pub use limits::Limits;
 pub use log::{
     AuthMethod, Event, EventLog, MessageSource, PARTITIONS, PartitionState, Reader, Retention, Sender, Start,
 };
+pub use protocol_log::{LineKind, ProtocolLine, ProtocolWatch, Refusal, TooManyWatched};
 
 /// The door for /fuzz: checks that panic where an invariant does not hold.
 #[cfg(fuzzing)]
@@ -136,6 +140,22 @@ impl LocalHub {
     /// Telemetry and everything that happened to devices, in order.
     pub fn log(&self) -> &EventLog {
         self.hub.log()
+    }
+
+    /// What it has done since it started.
+    pub fn counters(&self) -> Counters {
+        self.hub.counters()
+    }
+
+    /// Records the packets of a device or module, known or not, while the watch lives. What was
+    /// said before is not known.
+    pub fn watch_protocol(&self, client: &ClientId) -> Result<ProtocolWatch, TooManyWatched> {
+        self.hub.protocol().watch(client)
+    }
+
+    /// The last connections that were turned away, oldest first: at most 50.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.hub.protocol().refusals()
     }
 
     pub fn data_dir(&self) -> &Path {

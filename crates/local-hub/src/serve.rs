@@ -152,8 +152,8 @@ impl Serving {
                     };
                     match handshake {
                         Ok(Ok(stream)) => serve(hub, Box::new(stream), stop).await,
-                        Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {error}"),
-                        Err(_) => tracing::debug!("a TLS handshake took too long"),
+                        Ok(Err(error)) => hub.turned_away(None, failed_handshake(&error)),
+                        Err(_) => hub.turned_away(None, "The TLS handshake took too long.".into()),
                     }
                 });
             }
@@ -174,6 +174,22 @@ impl Drop for Serving {
 }
 
 pub(crate) type TlsSocket = TlsStream<TcpStream>;
+
+/// Why no TLS came about, for who wonders why a client cannot connect. Most often the client does
+/// not know the hub's authority.
+fn failed_handshake(error: &io::Error) -> String {
+    use rustls::{AlertDescription as Alert, Error};
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
+    match cause {
+        Some(Error::AlertReceived(Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown)) => {
+            "The client does not trust this hub's certificate: give it the hub's CA certificate.".into()
+        }
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "The client left during the TLS handshake; it may not trust this hub's certificate.".into()
+        }
+        _ => format!("The TLS handshake failed: {error}."),
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spoken {
@@ -208,6 +224,7 @@ async fn serve(hub: Hub, mut stream: Box<TlsSocket>, stop: CancellationToken) {
         Spoken::Http => Box::pin(rest::serve(hub, stream, certificates, stop)).await,
         Spoken::Amqp => {
             tracing::info!("a client that speaks AMQP was turned away");
+            hub.turned_away(None, "The client speaks AMQP; devices speak MQTT here.".into());
             let _ = timeout(Duration::from_secs(1), stream.shutdown()).await;
         }
     }
@@ -215,7 +232,20 @@ async fn serve(hub: Hub, mut stream: Box<TlsSocket>, stop: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Spoken, spoken};
+    use std::io;
+
+    use rustls::{AlertDescription, Error};
+
+    use super::{Spoken, failed_handshake, spoken};
+
+    #[test]
+    fn a_client_without_the_hub_s_authority_is_told_apart_from_noise() {
+        let alert = |alert| io::Error::new(io::ErrorKind::InvalidData, Error::AlertReceived(alert));
+        let untrusted = failed_handshake(&alert(AlertDescription::UnknownCA));
+        assert!(untrusted.contains("CA certificate"), "{untrusted}");
+        let other = failed_handshake(&alert(AlertDescription::ProtocolVersion));
+        assert!(other.starts_with("The TLS handshake failed"), "{other}");
+    }
 
     #[test]
     fn the_first_byte_tells_the_protocols_apart() {

@@ -135,6 +135,10 @@ impl Sessions {
         current
     }
 
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.connected).len()
+    }
+
     pub(crate) fn get(&self, id: &ClientId) -> Option<Arc<Session>> {
         lock(&self.connected).get(id).cloned()
     }

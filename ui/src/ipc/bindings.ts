@@ -19,6 +19,15 @@ export const commands = {
 	forgetHub: (id: string) => __TAURI_INVOKE<null>("forget_hub", { id }),
 	/**  From the backend straight to the clipboard; the window never sees it. */
 	copyConnectionString: (deviceId: string | null) => __TAURI_INVOKE<null>("copy_connection_string", { deviceId }),
+	watchCounters: () => __TAURI_INVOKE<LocalHubCounters>("watch_counters"),
+	unwatchCounters: () => __TAURI_INVOKE<null>("unwatch_counters"),
+	watchProtocol: (clientId: string) => __TAURI_INVOKE<null>("watch_protocol", { clientId }),
+	unwatchProtocol: () => __TAURI_INVOKE<null>("unwatch_protocol"),
+	localRefusals: () => __TAURI_INVOKE<Refusal[]>("local_refusals"),
+	/**  From the backend straight to the clipboard; the window never sees it. */
+	copyLocalConnectionString: (deviceId: string | null) => __TAURI_INVOKE<null>("copy_local_connection_string", { deviceId }),
+	/**  Where the certificate was written; `None` when the person closed the dialog. */
+	exportCa: () => __TAURI_INVOKE<string | null>("export_ca"),
 	listDevices: (offset: number, limit: number) => __TAURI_INVOKE<DevicePage>("list_devices", { offset, limit }),
 	createDevices: (request: NewDevices) => __TAURI_INVOKE<BulkResult>("create_devices", { request }),
 	deleteDevices: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("delete_devices", { deviceIds }),
@@ -70,7 +79,11 @@ export type AppEvent = { type: "state"; state: AppState } |
 /**  Another hub, or the window fell behind: the device pages are to be read again. */
 { type: "devicesReset" } | 
 /**  A twin that is being watched. `changed` are dotted paths. */
-{ type: "twin"; twin: TwinView; changed: string[] } | { type: "method"; call: MethodCall } | { type: "update"; update: Update; devices: UpdateDevice[] };
+{ type: "twin"; twin: TwinView; changed: string[] } | { type: "method"; call: MethodCall } | { type: "update"; update: Update; devices: UpdateDevice[] } | 
+/**  Of the local hub, while they are watched. */
+{ type: "counters"; counters: LocalHubCounters } | 
+/**  What was said with the client that is watched. */
+{ type: "protocol"; clientId: string; lines: ProtocolLine[] };
 
 export type AppState = {
 	version: string,
@@ -141,6 +154,27 @@ export type KeychainState = {
 	message: string | null,
 };
 
+/**  What a line of the protocol log is about. */
+export type LineKind = 
+/**  A packet of the device. */
+"received" | 
+/**  A packet of the hub. */
+"sent" | "closed" | "refused";
+
+/**  What the local hub has done since it started; `connections` is of now. */
+export type LocalHubCounters = {
+	/**  Milliseconds since 1970 when they were read. */
+	atMs: number,
+	connections: number,
+	telemetry: number,
+	cloudToDevice: number,
+	methods: number,
+	serviceTwinWrites: number,
+	deviceTwinWrites: number,
+	requests: number,
+	refused: number,
+};
+
 export type LocalHubState = {
 	status: LocalHubStatus,
 	hostName: string,
@@ -197,6 +231,22 @@ export type Package = {
 };
 
 export type PackageSource = { kind: "package"; id: string } | { kind: "uri"; uri: string };
+
+export type ProtocolLine = {
+	/**  Counts from 0 without gaps; a gap is lines that were not sent. */
+	sequence: number,
+	at: string,
+	kind: LineKind,
+	text: string,
+};
+
+/**  A connection that the local hub turned away. */
+export type Refusal = {
+	at: string,
+	/**  What the client called itself, where it came so far. */
+	client: string | null,
+	reason: string,
+};
 
 export type SavedHub = {
 	id: string,

@@ -53,3 +53,12 @@ export function formatDuration(ms: number): string {
   if (seconds < 3600) return `${unit(Math.floor(seconds / 60), "minute")} ${unit(seconds % 60, "second")}`;
   return `${unit(Math.floor(seconds / 3600), "hour")} ${unit(Math.floor((seconds % 3600) / 60), "minute")}`;
 }
+
+/** "0", "0.4", "12": a rate a second, with a digit more only where it says something. */
+export const formatRate = (rate: number): string => new Intl.NumberFormat(locale(), { maximumFractionDigits: rate < 10 ? 1 : 0 }).format(rate);
+
+/** "14:03:07.120": for logs, where parts of a second matter. */
+export const formatTime = (time: string): string =>
+  new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" }).format(
+    new Date(time),
+  );

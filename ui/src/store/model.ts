@@ -1,6 +1,7 @@
-import type { AppError, AppEvent, AppState } from "../ipc";
+import type { AppError, AppEvent, AppState, LocalHubCounters } from "../ipc";
 import { applyCall, type Calls } from "./calls";
 import { applyDevices, type DeviceTable, emptyTable } from "./device-table";
+import { addReading, applyLines, type Protocol } from "./local-hub";
 import { applyTwin, type Twins } from "./twins";
 import { applyUpdate, noUpdates, type Updates } from "./updates";
 
@@ -13,6 +14,9 @@ export type Model = {
   twins: Twins;
   calls: Calls;
   updates: Updates;
+  /** Of the local hub, while they are watched; the newest last. */
+  counters: LocalHubCounters[];
+  protocol: Protocol | null;
   /** Counts up when the device pages have to be read again. */
   readings: number;
 };
@@ -24,6 +28,8 @@ export const emptyModel = (): Model => ({
   twins: {},
   calls: {},
   updates: noUpdates,
+  counters: [],
+  protocol: null,
   readings: 0,
 });
 
@@ -32,7 +38,9 @@ export function applyState(model: Model, app: AppState): Model {
   const before = model.app?.active?.hub.id ?? null;
   const after = app.active?.hub.id ?? null;
   if (before === after) return { ...model, app, appError: null };
-  return { ...emptyModel(), app, readings: model.readings + 1 };
+  // What the local hub tells of itself is so whichever hub is open.
+  const { counters, protocol } = model;
+  return { ...emptyModel(), app, counters, protocol, readings: model.readings + 1 };
 }
 
 export function applyEvent(model: Model, event: AppEvent, now: number): Model {
@@ -49,6 +57,10 @@ export function applyEvent(model: Model, event: AppEvent, now: number): Model {
       return { ...model, calls: applyCall(model.calls, event.call) };
     case "update":
       return { ...model, updates: applyUpdate(model.updates, event.update, event.devices) };
+    case "counters":
+      return { ...model, counters: addReading(model.counters, event.counters) };
+    case "protocol":
+      return { ...model, protocol: applyLines(model.protocol, event.clientId, event.lines) };
   }
 }
 

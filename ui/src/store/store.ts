@@ -3,6 +3,7 @@ import { type ActiveHub, type AppEvent, ipc, type SavedHub, type Theme, toAppErr
 import { noteChanges } from "../lib/bustle";
 import { applyCallList } from "./calls";
 import { applyPage, beginReading, endReading, failReading } from "./device-table";
+import { addReading } from "./local-hub";
 import { applyEvents, applyState, emptyModel, type Model } from "./model";
 import { applyTwinRead, forgetTwin } from "./twins";
 import { applyUpdateList, applyUpdatePage, beginUpdateReading, endUpdateReading, isOver } from "./updates";
@@ -125,6 +126,42 @@ export async function setTheme(theme: Theme): Promise<void> {
 }
 
 export const useActiveHub = (): ActiveHub | null => useStore((model) => model.app?.active ?? null);
+
+// ---- the local hub, looked into ----------------------------------------------------------------
+// A watch that ends must not overtake the one that follows it.
+let looking: Promise<unknown> = Promise.resolve();
+
+function inOrder<T>(work: () => Promise<T>): Promise<T> {
+  const next = looking.then(work, work);
+  looking = next.catch(() => undefined);
+  return next;
+}
+
+export async function watchCounters(): Promise<void> {
+  set({ counters: [] });
+  const counters = await inOrder(ipc.watchCounters);
+  set((model) => ({ counters: addReading(model.counters, counters) }));
+}
+
+export function unwatchCounters(): void {
+  inOrder(ipc.unwatchCounters).catch(() => undefined);
+}
+
+export async function watchProtocol(clientId: string): Promise<void> {
+  await inOrder(() => {
+    set({ protocol: { clientId, lines: [] } });
+    return ipc.watchProtocol(clientId);
+  });
+}
+
+export function unwatchProtocol(): void {
+  inOrder(() => {
+    set({ protocol: null });
+    return ipc.unwatchProtocol();
+  }).catch(() => undefined);
+}
+
+export const clearProtocol = () => set(({ protocol }) => ({ protocol: protocol && { ...protocol, lines: [] } }));
 
 // ---- twins and methods -------------------------------------------------------------------------
 export async function watchTwin(deviceId: string): Promise<void> {

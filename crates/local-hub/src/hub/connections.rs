@@ -96,6 +96,8 @@ impl Hub {
             properties,
             body,
         };
-        self.0.log.accept(event, now).await
+        self.0.log.accept(event, now).await?;
+        self.tally().telemetry();
+        Ok(())
     }
 }

@@ -199,7 +199,11 @@ impl Hub {
         self.0
             .store
             .write(move |t| t.settle_message(&id, &lock_token, how, now()))
-            .await
+            .await?;
+        if how == Settlement::Complete {
+            self.tally().completed();
+        }
+        Ok(())
     }
 
     /// Returns how many messages there were.

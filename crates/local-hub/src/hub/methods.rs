@@ -44,6 +44,7 @@ impl Hub {
         if !session.send(message) {
             return Err(offline("The device's connection was closed: it does not keep up."));
         }
+        self.tally().method();
         let wait = Duration::from_secs(request.response_timeout_in_seconds.into());
         match timeout(wait, &mut pending.answer).await {
             Ok(Ok(response)) => response,

@@ -38,12 +38,14 @@ use self::evaluation::Changes;
 use crate::{
     auth::Gate,
     config::LocalHubConfig,
+    counters::{Counters, Tally},
     device_certificates::DeviceAuthorities,
     error::{StartError, StoreError},
     events::{EVENT_BUFFER, HubEvent, TwinSection},
     fixture::FixtureError,
     limits::{Limiter, Operation, meters},
     log::{EventLog, fact},
+    protocol_log::ProtocolLog,
     sessions::{Outgoing, Sessions},
     store::{Policies, Store},
 };
@@ -75,6 +77,8 @@ struct Inner {
     tasks: TaskTracker,
     stop: CancellationToken,
     changes: Arc<Changes>,
+    tally: Arc<Tally>,
+    protocol: Arc<ProtocolLog>,
 }
 
 /// To the hundred nanoseconds that go over the wire, so that what is told and what is read later
@@ -98,6 +102,8 @@ impl Hub {
         let message_deadline = Arc::new(messages::Deadline::default());
         let changes = Arc::new(Changes::default());
         let tell_changes = changes.clone();
+        let tally = Arc::new(Tally::default());
+        let tell_tally = tally.clone();
         let (tell_sessions, tell_events, tell_log) = (sessions.clone(), events.clone(), log.clone());
         let tell_deadline = message_deadline.clone();
         let hub_name = config.host_name.split('.').next().unwrap_or_default().to_owned();
@@ -108,6 +114,7 @@ impl Hub {
                 tell_deadline.by(*expires);
             }
             tell_changes.note(&event);
+            tell_tally.event(&event);
             let now = now();
             if let Some(fact) = fact(&event, &hub_name, told.fetch_add(1, Ordering::Relaxed), now) {
                 tell_log.append(fact, now);
@@ -144,6 +151,8 @@ impl Hub {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             changes,
+            tally,
+            protocol: Arc::default(),
         })))
     }
 
@@ -169,6 +178,24 @@ impl Hub {
 
     pub(crate) fn log(&self) -> &EventLog {
         &self.0.log
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.0.tally.read(self.0.sessions.count())
+    }
+
+    pub(crate) fn protocol(&self) -> &Arc<ProtocolLog> {
+        &self.0.protocol
+    }
+
+    /// Counts and keeps a connection that is turned away; `client` is what it called itself.
+    pub(crate) fn turned_away(&self, client: Option<&str>, reason: String) {
+        self.0.tally.refused();
+        self.0.protocol.refused(now(), client, reason);
     }
 
     /// Waits for a place in the rate of `operation`, where there are rates.

@@ -54,6 +54,7 @@ impl Connection {
             Err(end) => end,
         };
         tracing::debug!(client = %self.sender.id, "connection ended: {end}");
+        wire.ended(&end);
         // A device is not lost when the hub itself goes.
         let lost = !matches!(end, End::Disconnected) && !self.stop.is_cancelled();
         if let Some(will) = self.will.take().filter(|_| lost) {

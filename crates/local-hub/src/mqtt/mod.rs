@@ -6,6 +6,7 @@
 
 mod connection;
 mod deliveries;
+mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod invariants;
 mod packet;
@@ -82,6 +83,7 @@ pub(crate) async fn serve(hub: Hub, socket: Box<dyn Socket>, certificates: PeerC
         Ok(connection) => connection.run(wire).await,
         Err(end) => {
             tracing::debug!("a device connection was not opened: {end}");
+            wire.ended(&end);
             wire.close().await;
         }
     }
@@ -97,12 +99,17 @@ async fn open(
     let first = timeout(CONNECT_WAIT, first_packet(wire)).await;
     let connect = match first.unwrap_or(Err(End::Silent(CONNECT_WAIT))) {
         Err(End::OtherProtocol) => {
+            hub.turned_away(None, End::OtherProtocol.to_string());
             return refuse(wire, ConnectReturnCode::RefusedProtocolVersion, End::OtherProtocol).await;
         }
         Ok(Packet::Connect(connect)) => connect,
-        Ok(_) => return Err(Violation::NotConnect.into()),
+        Ok(_) => {
+            hub.turned_away(None, Violation::NotConnect.to_string());
+            return Err(Violation::NotConnect.into());
+        }
         Err(end) => return Err(end),
     };
+    wire.opened(hub.protocol().trace(&connect.client_id), &connect);
     match admit(hub, &connect, &certificates, stop).await {
         Ok(connection) => Ok(connection),
         // 5 for what somebody must mend, 3 for "try later": clients stop or retry by it.
@@ -117,6 +124,7 @@ async fn open(
                 ConnectReturnCode::NotAuthorized
             };
             tracing::info!(client = connect.client_id, "a connection was refused: {error}");
+            hub.turned_away(Some(&connect.client_id), error.message.clone());
             refuse(wire, code, End::Refused(error)).await
         }
     }

@@ -3,10 +3,21 @@
 use std::io;
 
 use bytes::BytesMut;
-use rumqttc::mqttbytes::{self, v4::Packet};
+use rumqttc::mqttbytes::{
+    self,
+    v4::{Connect, Packet},
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{End, packet::MAX_MESSAGE};
+use super::{
+    End,
+    explain::{explain, explain_connect, explain_end},
+    packet::MAX_MESSAGE,
+};
+use crate::{
+    hub::now,
+    protocol_log::{LineKind, Trace},
+};
 
 /// A message, the longest topic, and the fixed header.
 pub(super) const MAX_PACKET: usize = MAX_MESSAGE + 65_535 + 16;
@@ -27,6 +38,8 @@ pub(super) struct Wire {
     read: usize,
     /// Bytes the packet that has begun still lacks.
     lacking: usize,
+    /// Set once it is known who speaks.
+    trace: Option<Trace>,
 }
 
 impl Wire {
@@ -37,6 +50,27 @@ impl Wire {
             outgoing: BytesMut::new(),
             read: 2 * READ.start(),
             lacking: 0,
+            trace: None,
+        }
+    }
+
+    /// From here on what is said is recorded for who watches; `connect` was the first word.
+    pub(super) fn opened(&mut self, mut trace: Trace, connect: &Connect) {
+        trace.note(LineKind::Received, now, |_| explain_connect(connect, now()));
+        self.trace = Some(trace);
+    }
+
+    fn record(&mut self, kind: LineKind, packet: &Packet) {
+        if let Some(trace) = &mut self.trace {
+            trace.note(kind, now, |client| explain(packet, client, now()));
+        }
+    }
+
+    /// The last line of this connection.
+    pub(super) fn ended(&mut self, end: &End) {
+        if let Some(trace) = &mut self.trace {
+            let (kind, text) = explain_end(end);
+            trace.note(kind, now, |_| text);
         }
     }
 
@@ -49,7 +83,10 @@ impl Wire {
     pub(super) fn next(&mut self) -> Result<Option<Packet>, End> {
         self.lacking = 0;
         match Packet::read(&mut self.incoming, MAX_PACKET) {
-            Ok(packet) => Ok(Some(packet)),
+            Ok(packet) => {
+                self.record(LineKind::Received, &packet);
+                Ok(Some(packet))
+            }
             Err(mqttbytes::Error::InsufficientBytes(count)) => {
                 self.lacking = count;
                 Ok(None)
@@ -80,6 +117,7 @@ impl Wire {
     }
 
     pub(super) fn queue(&mut self, packet: &Packet) -> Result<(), End> {
+        self.record(LineKind::Sent, packet);
         packet
             .write(&mut self.outgoing, usize::MAX)
             .map_err(|error| End::Malformed(error.to_string()))?;

@@ -277,6 +277,7 @@ async fn answer(
         };
         return Ok(response);
     }
+    hub.tally().request();
     let call = match read(request, certificates).await {
         Ok(call) => call,
         Err(error) => return Ok(Answer::error(&error, false).into_response()),

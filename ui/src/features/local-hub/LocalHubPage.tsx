@@ -1,43 +1,34 @@
-import { Button, makeStyles, MessageBar, MessageBarBody, Spinner, Subtitle2, Text, tokens } from "@fluentui/react-components";
-import { CopyRegular } from "@fluentui/react-icons/svg/copy";
+import { Button, makeStyles, MessageBar, MessageBarBody, Spinner } from "@fluentui/react-components";
+import { DesktopRegular } from "@fluentui/react-icons/svg/desktop";
 import { PlayRegular } from "@fluentui/react-icons/svg/play";
 import { StopFilled } from "@fluentui/react-icons/svg/stop";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
 import { LocalHubDot } from "../../components/LocalHubDot";
 import { PageHeader } from "../../components/PageHeader";
-import { ipc } from "../../ipc";
-import { copyText } from "../../lib/clipboard";
+import { StatePanel } from "../../components/StatePanel";
 import { useTask } from "../../lib/use-task";
 import { startLocalHub, stopLocalHub, useStore } from "../../store/store";
+import { Addresses, Authority } from "./Addresses";
+import { ConnectionStrings } from "./ConnectionStrings";
+import { Counters } from "./Counters";
+import { ProtocolLog } from "./ProtocolLog";
 
 const useStyles = makeStyles({
   root: { overflow: "auto", flexGrow: 1 },
-  body: { padding: "0 20px 24px", display: "flex", flexDirection: "column", gap: "14px", maxWidth: "900px" },
-  facts: { display: "grid", gridTemplateColumns: "minmax(140px, max-content) minmax(0, max-content) auto", columnGap: "8px", justifyContent: "start", margin: 0, alignItems: "center" },
-  own: { marginTop: "12px" },
-  note: { color: tokens.colorNeutralForeground2 },
-  term: { color: tokens.colorNeutralForeground2, padding: "2px 16px 2px 0", minHeight: "32px", display: "flex", alignItems: "center" },
-  fact: { margin: 0, fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase200, overflowWrap: "anywhere" },
+  body: { padding: "0 20px 24px", display: "flex", flexDirection: "column", gap: "16px", maxWidth: "1200px" },
+  columns: { display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(min(100%, 380px), 1fr))", gap: "16px", alignItems: "start" },
+  column: { display: "flex", flexDirection: "column", gap: "16px", minWidth: 0 },
 });
 
 export function LocalHubPage() {
   const styles = useStyles();
   const { t } = useTranslation();
   const hub = useStore((model) => model.app?.localHub);
-  const isOpen = useStore((model) => model.app?.active?.hub.kind === "local");
   const { running, error, run } = useTask();
-  const copy = useTask();
   if (!hub) return null;
   const runs = hub.status === "running";
   const busy = running || hub.status === "starting";
-  const facts = [
-    ["host", hub.hostName],
-    ["mqtt", t("localHub.mqttAddress", { host: hub.hostName, port: String(hub.mqttPort) })],
-    ["https", t("localHub.httpsAddress", { host: hub.hostName, port: String(hub.httpsPort) })],
-    ["ca", hub.caFile],
-    ["data", hub.dataDir],
-  ] as const;
   return (
     <div className={styles.root}>
       <PageHeader title={t("nav.localHub")} sub={t("localHub.sub")}>
@@ -62,62 +53,30 @@ export function LocalHubPage() {
           <LocalHubDot status={hub.status} />
         </div>
         <ErrorBar error={error ?? hub.error} what={t(runs ? "errors.localHub" : "errors.localHubStart")} />
-        {hub.note ? (
+        {hub.note && runs ? (
           <MessageBar intent="info" layout="multiline">
             <MessageBarBody>{hub.note}</MessageBarBody>
           </MessageBar>
         ) : null}
-        <dl className={styles.facts}>
-          {facts.map(([key, value]) =>
-            value === "" || (!runs && (key === "mqtt" || key === "https" || key === "host")) ? null : (
-              <Fact key={key} name={t(`localHub.facts.${key}`)} value={value} />
-            ),
-          )}
-        </dl>
-        {isOpen ? (
+        {runs ? (
           <>
-            <div>
-              <Button
-                icon={<CopyRegular />}
-                disabled={copy.running}
-                onClick={() => void copy.run(() => ipc.copyConnectionString(null))}
-                data-testid="copy-service-connection-string"
-              >
-                {t("localHub.copyService")}
-              </Button>
+            <Counters />
+            <div className={styles.columns}>
+              <div className={styles.column}>
+                <Addresses hub={hub} />
+                <ConnectionStrings />
+              </div>
+              <Authority file={hub.caFile} />
             </div>
-            <ErrorBar error={copy.error} what={t("errors.copy")} />
-            <section aria-labelledby="own-code">
-              <Subtitle2 as="h2" id="own-code" block className={styles.own}>
-                {t("localHub.own.title")}
-              </Subtitle2>
-              <Text className={styles.note}>{t("localHub.own.text")}</Text>
-              <dl className={styles.facts}>
-                <Fact name={t("localHub.own.python")} value={`SSL_CERT_FILE=${hub.caFile}`} />
-                <Fact name={t("localHub.own.node")} value={`NODE_EXTRA_CA_CERTS=${hub.caFile}`} />
-              </dl>
-            </section>
+            <ProtocolLog />
           </>
-        ) : null}
+        ) : (
+          <>
+            {hub.status === "stopped" ? <StatePanel icon={<DesktopRegular />} title={t("localHub.off")} text={t("localHub.offText")} /> : null}
+            <Addresses hub={hub} />
+          </>
+        )}
       </div>
     </div>
-  );
-}
-
-function Fact({ name, value }: { name: string; value: string }) {
-  const styles = useStyles();
-  const { t } = useTranslation();
-  return (
-    <>
-      <dt className={styles.term}>{name}</dt>
-      <dd className={styles.fact}>{value}</dd>
-      <Button
-        size="small"
-        appearance="subtle"
-        icon={<CopyRegular />}
-        aria-label={t("common.copyNamed", { name })}
-        onClick={() => void copyText(value)}
-      />
-    </>
   );
 }
