@@ -94,12 +94,14 @@ impl Store {
             .name("hub-store".into())
             .spawn(move || write_loop(&writer, queue, &tell))
             .map_err(|error| HubError::new(ErrorCode::ServerError, error.to_string()))?;
-        Ok(Self {
+        let store = Self {
             work,
             readers: Arc::new(Mutex::new(readers)),
             reading: Arc::new(Semaphore::new(READERS)),
             recent: query::Recent::default(),
-        })
+        };
+        store.foresee_queries(&open_reader(path)?)?;
+        Ok(store)
     }
 
     /// Runs `work` in a transaction of its own; returns once that is committed, or with nothing

@@ -120,7 +120,7 @@ fn document(sql: &str, rest: &[Segment]) -> Operand {
 }
 
 /// As an SQL literal. SQLite reads a key in double quotes with JSON's own escapes.
-fn json_path(segments: &[Segment]) -> String {
+pub(super) fn json_path(segments: &[Segment]) -> String {
     let mut path = "$".to_owned();
     for segment in segments {
         match segment {

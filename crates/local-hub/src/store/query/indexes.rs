@@ -2,19 +2,32 @@
 //!
 //! A condition such as `tags.site = 's42'` names a place in a JSON document, which SQLite can
 //! index as an expression. A query that had to look at many rows asks for such an index; the
-//! writer makes it behind whatever else is queued. Indexes last, and live in the database itself.
+//! writer makes it behind whatever else is queued. What a large fleet is tagged with is indexed
+//! when the hub starts, before anybody asks. Indexes last, and live in the database itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use hub_protocol::query::{Comparison, Expression, Function, Kind, Literal};
+use hub_protocol::query::{Comparison, Expression, Function, Kind, Literal, Segment};
 use rusqlite::Connection;
 
-use super::sql::{Json, Operand, Translation};
+use super::{
+    fields::json_path,
+    sql::{Json, Operand, Translation},
+};
 
 /// Every write of a twin keeps all of them.
 const MAX_INDEXES: usize = 16;
 /// Instructions of SQLite that a query may take without an index: some 2 000 rows.
 pub(super) const PATIENCE: i32 = 30_000;
+/// Devices from which on a query without an index is felt.
+const LARGE: usize = 5_000;
+/// Twins that are looked at to learn what a fleet is tagged with.
+const SAMPLE: usize = 500;
+/// Indexes made before anybody asks; each costs a fraction of a second once, and some megabytes.
+const FORESEEN: usize = 4;
 /// Sections of a twin that people choose the names of.
 const COLUMNS: [&str; 3] = ["tags", "desired", "reported"];
 
@@ -62,6 +75,36 @@ impl Index {
         recent.used(self);
         Ok(())
     }
+}
+
+/// Of a large fleet the tags that most of its twins have and that are plain values: fleets are
+/// asked for by them. Nothing once there are many indexes, for then people have shown what they ask.
+pub(crate) fn foreseen(connection: &Connection) -> rusqlite::Result<Vec<Index>> {
+    let made = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name LIKE 'query %'";
+    let made: usize = connection.query_row(made, [], |row| row.get(0))?;
+    let devices = "SELECT count(*) FROM (SELECT 1 FROM identities WHERE module_id = '' LIMIT ?1)";
+    let devices: usize = connection.query_row(devices, [LARGE], |row| row.get(0))?;
+    if devices < LARGE || made > MAX_INDEXES / 2 {
+        return Ok(Vec::new());
+    }
+    // What is sampled lies side by side, as devices made together do; that is enough to learn names.
+    let keys = "SELECT key FROM (SELECT tags FROM identities WHERE module_id = '' LIMIT ?1) AS sample,
+        json_each(sample.tags) WHERE type IN ('text', 'integer', 'real', 'true', 'false')";
+    let mut statement = connection.prepare(keys)?;
+    let mut counts = BTreeMap::<String, usize>::new();
+    let mut keys = statement.query([SAMPLE])?;
+    while let Some(row) = keys.next()? {
+        *counts.entry(row.get(0)?).or_default() += 1;
+    }
+    let mut common: Vec<(String, usize)> = counts.into_iter().filter(|(_, count)| *count > SAMPLE / 2).collect();
+    common.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let index = |(key, _)| {
+        Index(Json {
+            document: "tags".into(),
+            path: json_path(&[Segment::Key(key)]),
+        })
+    };
+    Ok(common.into_iter().take(FORESEEN).map(index).collect())
 }
 
 fn quoted(name: &str) -> String {

@@ -54,10 +54,22 @@ impl Store {
             .await?;
         page.used.iter().for_each(|index| self.recent.used(index));
         if let Some(index) = page.wanted.clone() {
-            let recent = self.recent.clone();
-            self.post(move |transaction| Ok(index.make(transaction.sql, &recent)?));
+            self.post_index(index);
         }
         Ok(page)
+    }
+
+    /// Indexes what a large fleet will be asked for, behind the writes that come meanwhile.
+    pub(super) fn foresee_queries(&self, connection: &Connection) -> Result<(), StoreError> {
+        indexes::foreseen(connection)?
+            .into_iter()
+            .for_each(|index| self.post_index(index));
+        Ok(())
+    }
+
+    fn post_index(&self, index: Index) {
+        let recent = self.recent.clone();
+        self.post(move |transaction| Ok(index.make(transaction.sql, &recent)?));
     }
 }
 

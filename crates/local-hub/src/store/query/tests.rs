@@ -399,6 +399,38 @@ fn a_quick_query_asks_for_no_index() {
 }
 
 #[test]
+fn what_most_twins_of_a_large_fleet_are_tagged_with_is_foreseen_and_nothing_else() {
+    let connection = database();
+    let fill = |from: usize, to: usize| {
+        for number in from..to {
+            let mut tags = json!({ "site": "s1", "it's": 5, "place": { "hall": "B" } });
+            if number % 10 == 0 {
+                tags["rare"] = json!(true);
+            }
+            plant(&connection, number, "", &tags, &json!({}), &json!({ "state": "ok" }));
+        }
+    };
+    fill(0, 4_999);
+    assert!(
+        indexes::foreseen(&connection).unwrap().is_empty(),
+        "a small fleet needs none"
+    );
+    fill(4_999, 5_001);
+    let foreseen = indexes::foreseen(&connection).unwrap();
+    assert_eq!(foreseen.len(), 2);
+    for index in &foreseen {
+        index.make(&connection, &Recent::default()).unwrap();
+    }
+    for text in [
+        "SELECT * FROM devices WHERE tags.site = 's1'",
+        "SELECT * FROM devices WHERE tags.[[it's]] = 5",
+    ] {
+        let plan = Plan::new(&connection, &parse(text).unwrap(), None, None).unwrap();
+        assert_eq!(plan.used.len(), 1, "{text}");
+    }
+}
+
+#[test]
 fn of_too_many_indexes_the_one_that_was_not_used_for_longest_goes() {
     let connection = database();
     let recent = Recent::default();
