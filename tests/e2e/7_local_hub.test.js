@@ -22,7 +22,7 @@ test("the local hub's page counts what happens, explains a device's packets and 
   await withApp("local-hub", {}, async (app, places) => {
     await app.go("/local-hub");
     await app.see("start-local-hub");
-    await app.shots("30-local-hub-off");
+    await app.shots("40-local-hub-off");
     await app.click("start-local-hub");
     await app.see("stop-local-hub", {}, 30_000);
     await app.go("/devices");
@@ -43,16 +43,16 @@ test("the local hub's page counts what happens, explains a device's packets and 
     await app.type("protocol-device", "sim-01");
     await app.press(ENTER);
     await app.reads("protocol-count", /\d/);
-    const answer = await control(hub, "invoke", "sim-01", "lockDoor", "--payload", '{"lockTime":"10m"}');
+    const answer = await control(hub, "invoke", "sim-01", "rebootDevice");
     assert.equal(answer.status, 200);
     await control(hub, "twin", "update", "sim-01", '{"properties":{"desired":{"building":43}}}');
-    await app.reads("protocol-lines", "lockDoor");
+    await app.reads("protocol-lines", "rebootDevice");
     await app.reads("protocol-lines", /desired/);
     const explained = await app.text("protocol-lines");
     assert.ok(!explained.includes(keyOf(device)) && !explained.includes("SharedAccess"), "a log shows no secret");
 
     await app.click("protocol-pause");
-    await control(hub, "invoke", "sim-01", "lockDoor", "--payload", '{"lockTime":"5m"}');
+    await control(hub, "invoke", "sim-01", "rebootDevice");
     await app.reads("protocol-count", /Paused, [1-9]/);
     await app.click("protocol-pause");
     await until("it goes on", async () => !(await app.text("protocol-count")).includes("Paused"));
@@ -60,9 +60,9 @@ test("the local hub's page counts what happens, explains a device's packets and 
     const { localHub } = await app.evaluate(() => window.__TAURI_INTERNALS__.invoke("app_state"));
     assert.equal(await knock(localHub.mqttPort, hub.caFile, "thief"), 5);
     await app.reads("refusals", "thief");
-    await app.shots("31-local-hub-running");
+    await app.shots("41-local-hub-running");
     await app.evaluate(() => document.querySelector("[data-testid=protocol-lines]").scrollIntoView());
-    await app.shots("32-local-hub-protocol");
+    await app.shots("42-local-hub-protocol");
 
     await app.click("stop-local-hub");
     await app.see("start-local-hub");
