@@ -127,40 +127,40 @@ impl Disk {
     }
 
     fn try_write_all(&self, log: &EventLog) -> Result<(), StoreError> {
-        // In turn, so that a busy partition does not hold up the others.
-        let mut any = true;
-        while any {
-            any = false;
-            for partition in 0..PARTITIONS {
-                any |= self.write_chunk(log, partition)?;
-            }
+        while self.write_chunks(log)? {
             // Along with the writing, as that may have no end.
             self.cut_to_size()?;
         }
         Ok(())
     }
 
-    /// Says whether there was one.
-    fn write_chunk(&self, log: &EventLog, partition: usize) -> Result<bool, StoreError> {
+    /// A chunk of every partition that has something to write; says whether any had.
+    fn write_chunks(&self, log: &EventLog) -> Result<bool, StoreError> {
         // Held from the look on: of two that write the same chunk, the later could be the shorter.
         let mut connection = self.lock();
-        let events = log.unwritten(partition);
-        let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return Ok(false);
-        };
-        let next = last.sequence_number + 1;
-        let text = serde_json::to_string(&events)?;
         let transaction = connection.transaction()?;
-        let enqueued = last.enqueued_time.to_string();
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO chunks VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![partition, first.sequence_number, next, enqueued, text])?;
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO ends VALUES (?1, ?2, ?3)")?
-            .execute(params![partition, next, enqueued])?;
+        let mut written = Vec::with_capacity(PARTITIONS);
+        for partition in 0..PARTITIONS {
+            let events = log.unwritten(partition);
+            let (Some(first), Some(last)) = (events.first(), events.last()) else {
+                continue;
+            };
+            let next = last.sequence_number + 1;
+            let enqueued = last.enqueued_time.to_string();
+            let text = serde_json::to_string(&events)?;
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO chunks VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![partition, first.sequence_number, next, enqueued, text])?;
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO ends VALUES (?1, ?2, ?3)")?
+                .execute(params![partition, next, enqueued])?;
+            written.push((partition, next));
+        }
         transaction.commit()?;
-        log.written(partition, next);
-        Ok(true)
+        for (partition, next) in &written {
+            log.written(*partition, *next);
+        }
+        Ok(!written.is_empty())
     }
 
     /// Cuts what is too old and gives some of its room back; the rest is for what comes.

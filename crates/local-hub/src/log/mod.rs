@@ -246,9 +246,10 @@ impl EventLog {
             // A slice would keep all of the buffer it was read into.
             body: Bytes::copy_from_slice(&event.body),
         };
-        let hurry = tail.unwritten_bytes < UNWRITTEN / 2 && tail.unwritten_bytes + event.weight() >= UNWRITTEN / 2;
-        tail.bytes += event.weight();
-        tail.unwritten_bytes += event.weight();
+        let weight = event.weight();
+        let hurry = tail.unwritten_bytes < UNWRITTEN / 2 && tail.unwritten_bytes + weight >= UNWRITTEN / 2;
+        tail.bytes += weight;
+        tail.unwritten_bytes += weight;
         tail.next += 1;
         tail.last_enqueued = Some(event.enqueued_time);
         tail.events.push_back(Arc::new(event));

@@ -77,9 +77,12 @@ impl Connection {
     }
 
     async fn exchange(&mut self, wire: &mut Wire) -> End {
-        let close = self.session.close.clone();
-        let closed = close.cancelled();
+        let session = self.session.clone();
+        // Both wait in a list as long as the connection lives, not anew for each packet.
+        let closed = session.close.cancelled();
         tokio::pin!(closed);
+        let messages = session.messages.notified();
+        tokio::pin!(messages);
         let mut heard = Instant::now();
         // One timer for silence and expiry: it is looked at when it rings, not moved for each packet.
         let alarm = sleep_until(self.deadline(heard));
@@ -109,8 +112,11 @@ impl Connection {
                     filled
                 }
                 Some(message) = self.inbox.recv() => publish(wire, message),
-                // Boxed, as requests are.
-                () = self.session.messages.notified() => Box::pin(self.deliver(wire)).await,
+                () = messages.as_mut() => {
+                    messages.set(session.messages.notified());
+                    // Boxed, as requests are.
+                    Box::pin(self.deliver(wire)).await
+                }
                 () = alarm.as_mut() => self.rung(alarm.as_mut(), heard),
             };
             if let Err(end) = step {
@@ -139,6 +145,8 @@ impl Connection {
     /// A device that does not take what it is sent is as good as silent.
     pub(super) async fn flush(&self, wire: &mut Wire) -> Result<(), End> {
         tokio::select! {
+            // Nearly always done at once.
+            biased;
             flushed = timeout(self.silence, wire.flush()) => match flushed {
                 Ok(flushed) => Ok(flushed?),
                 Err(_) => Err(End::Silent(self.silence)),
