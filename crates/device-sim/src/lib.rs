@@ -11,15 +11,20 @@
 mod backoff;
 mod device;
 mod download;
+mod duration;
 mod error;
+mod fault;
 mod fleet;
 mod handle;
 mod models;
+mod random;
 mod session;
 mod state;
 mod wire;
 
+pub use duration::{NoTime, Time};
 pub use error::SimError;
+pub use fault::{Fault, FaultKind};
 pub use fleet::{Fleet, FleetOptions, SimulatedDevice};
 pub use models::{Model, Speed, StageTimes};
 pub use state::{Counters, DeviceState, FleetEvent};

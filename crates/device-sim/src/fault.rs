@@ -1,0 +1,83 @@
+//! Ways in which devices misbehave.
+
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Time;
+
+/// One way to misbehave, and whom it strikes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    #[serde(flatten)]
+    pub kind: FaultKind,
+    /// The share of devices that have it, 0 to 1.
+    #[serde(default = "always", skip_serializing_if = "is_always")]
+    pub devices: f64,
+    /// How often it strikes a device that has it, 0 to 1, drawn anew on each occasion.
+    #[serde(default = "always", skip_serializing_if = "is_always")]
+    pub chance: f64,
+}
+
+fn always() -> f64 {
+    1.0
+}
+
+fn is_always(share: &f64) -> bool {
+    *share >= 1.0
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum FaultKind {
+    /// Once without a connection, counted from its first connect.
+    Offline {
+        after: Time,
+        lasts: Time,
+    },
+    /// Again and again without a connection.
+    Flapping {
+        every: Time,
+        lasts: Time,
+    },
+    SlowDownload {
+        bytes_per_second: u64,
+    },
+    /// The download breaks off; with `chance` below 1 a repetition may get through.
+    CutDownload {
+        after_bytes: u64,
+    },
+    WrongChecksum,
+    NoSpace,
+    ApplyFails,
+    /// It applies, restarts, finds itself unwell and goes back to the version before.
+    RollsBack,
+    /// It restarts so often before it gives up and goes back to the version before.
+    BootLoop {
+        times: u32,
+    },
+    /// Connected, but neither answers nor reports nor sends.
+    Silent,
+    LateAnswer {
+        by: Time,
+    },
+    WrongAnswer {
+        status: i32,
+    },
+    NoAnswer,
+    ClockSkew {
+        seconds: i64,
+    },
+    /// It reports an earlier phase of an update again.
+    TwinRegression,
+}
+
+/// Where in a routine a fault may strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Point {
+    Download,
+    Verify,
+    Apply,
+    Restart,
+    Answer,
+    Report,
+}
