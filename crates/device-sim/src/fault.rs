@@ -74,10 +74,36 @@ pub enum FaultKind {
 /// Where in a routine a fault may strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Point {
+    /// Before the first byte of a package.
     Download,
+    /// When a downloaded package's hash is known.
     Verify,
+    /// When the new firmware has been applied.
     Apply,
+    /// When a routine restarts the device.
     Restart,
+    /// When a method is answered, a refusal included.
     Answer,
+    /// When a routine reports that has reported twice before.
     Report,
+}
+
+impl FaultKind {
+    /// Where it strikes; `None` for what happens to the connection and the clock.
+    pub(crate) fn point(&self) -> Option<Point> {
+        match self {
+            Self::NoSpace => Some(Point::Download),
+            Self::WrongChecksum => Some(Point::Verify),
+            Self::ApplyFails => Some(Point::Apply),
+            Self::RollsBack | Self::BootLoop { .. } => Some(Point::Restart),
+            Self::LateAnswer { .. } | Self::WrongAnswer { .. } | Self::NoAnswer => Some(Point::Answer),
+            Self::TwinRegression => Some(Point::Report),
+            Self::Offline { .. }
+            | Self::Flapping { .. }
+            | Self::SlowDownload { .. }
+            | Self::CutDownload { .. }
+            | Self::Silent
+            | Self::ClockSkew { .. } => None,
+        }
+    }
 }

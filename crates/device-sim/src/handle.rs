@@ -15,15 +15,50 @@ use crate::{
     state::{Tally, count},
 };
 
+/// What a device can do and knows, as its routines see it. Whoever implements it adds what the
+/// network and the faults of the connection do; a routine need not know of them.
 pub(crate) trait DeviceHandle: Send + Sync {
+    fn device_id(&self) -> &str;
+
+    /// The device's clock, wrong by what a fault makes of it.
+    fn now(&self) -> Timestamp;
+
+    /// What waits of steps are multiplied with: 1.0 is the tutorials' time.
+    fn time_scale(&self) -> f64;
+
+    /// In `0.0..1.0`; the same in every run for the same device, `what` and `occasion`.
+    fn draw(&self, what: &str, occasion: u64) -> f64;
+
+    /// The fault that strikes here and now, if any. Each call is an occasion: it is asked once
+    /// where a fault could strike, and the first of the device's faults that does is the answer.
+    fn strike(&self, point: Point) -> Option<FaultKind>;
+
+    /// What the device remembers beyond what its model gives every device.
+    fn memory(&self) -> Object;
+
+    /// Merges into the memory at once and for good; null forgets.
+    fn remember(&self, changes: &Object);
+
+    /// A line for the console: what the device did.
+    fn note(&self, text: String);
+
+    /// Exactly this long: the time scale is in it already.
+    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
+
     /// Returns once the hub has taken the properties, however often that needs a reconnect.
     fn report(&self, properties: Object) -> impl Future<Output = Result<(), SimError>> + Send;
+
+    /// Sends one message of telemetry, or stores it while there is no connection. It does not
+    /// wait for the hub.
+    fn send(&self, message: Value) -> impl Future<Output = ()> + Send;
+
     fn respond(&self, call: &MethodCall, status: i32, payload: Value) -> impl Future<Output = ()> + Send;
-    /// Drops the connection without a word and opens it again after `off`.
+
+    /// Drops the connection without a word, opens it again after `off`, and returns once the hub
+    /// reaches the device again.
     fn restart(&self, off: Duration) -> impl Future<Output = ()> + Send;
-    fn sleep(&self, time: Duration) -> impl Future<Output = ()> + Send;
+
     fn download(&self, url: Url) -> impl Future<Output = Result<Package, DownloadError>> + Send;
-    fn now(&self) -> Timestamp;
 }
 
 /// What a model asks of its device's task.
