@@ -26,22 +26,23 @@ const MAX_NEW: u32 = 10_000;
 /// Calls to the hub at once.
 const CALLS: usize = 16;
 
-impl From<DeviceModel> for Model {
-    fn from(model: DeviceModel) -> Self {
-        match model {
-            DeviceModel::Reboot => Self::Reboot,
-            DeviceModel::Firmware => Self::Firmware,
-            DeviceModel::LockDoor => Self::LockDoor,
-            DeviceModel::FactoryReset => Self::FactoryReset,
+impl DeviceModel {
+    /// The built-in model of the simulator that it stands for.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::Firmware => "firmware-a",
+            Self::LockDoor => "lock-door",
+            Self::FactoryReset => "factory-reset",
         }
     }
 }
 
-impl From<Speed> for device_sim::Speed {
-    fn from(speed: Speed) -> Self {
-        match speed {
-            Speed::Tutorial => Self::Tutorial,
-            Speed::Fast => Self::Fast,
+impl Speed {
+    fn time_scale(self) -> f64 {
+        match self {
+            Self::Tutorial => 1.0,
+            Self::Fast => 0.005,
         }
     }
 }

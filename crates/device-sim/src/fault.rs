@@ -1,11 +1,12 @@
 //! Ways in which devices misbehave.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Time;
 
 /// One way to misbehave, and whom it strikes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
     #[serde(flatten)]
@@ -26,7 +27,7 @@ fn is_always(share: &f64) -> bool {
     *share >= 1.0
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum FaultKind {
     /// Once without a connection, counted from its first connect.
