@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -169,7 +172,11 @@ impl DeviceHandle for Handle {
     }
 
     fn memory(&self) -> Object {
-        self.device.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.device
+            .memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn remember(&self, changes: &Object) {

@@ -35,7 +35,10 @@ pub(crate) enum Event {
     /// The hub refused a filter.
     NotSubscribed,
     /// The twin, asked for after each connect; `desired` has its `$version`.
-    Twin { desired: Object, reported: Object },
+    Twin {
+        desired: Object,
+        reported: Object,
+    },
     /// A desired patch newer than what was seen before, with its `$version`.
     Desired(Object),
     Method(MethodCall),
