@@ -77,6 +77,11 @@ impl Behaviour {
         }
     }
 
+    /// The same device after a power cut: it knows nothing yet.
+    pub(crate) fn reborn(&self) -> Self {
+        Self::new(Arc::clone(&self.model))
+    }
+
     pub(crate) fn model(&self) -> &Model {
         &self.model
     }
@@ -125,8 +130,12 @@ impl Behaviour {
             return Err((400, problem));
         }
         let turn = self.turn(&method.name, &method.routine, 0);
-        turn.map(|turn| (method, turn))
-            .map_err(|running| (409, format!("{running} is running already; try again when it has ended")))
+        turn.map(|turn| (method, turn)).map_err(|running| {
+            (
+                409,
+                format!("{running} is running already; try again when it has ended"),
+            )
+        })
     }
 
     /// The right to run, or what runs already.
@@ -196,7 +205,9 @@ impl Behaviour {
         for (bit, desired) in bits(self.model.desired()) {
             let mark = {
                 let known = self.known();
-                let Some(value) = find(&known.desired, &desired.path) else { continue };
+                let Some(value) = find(&known.desired, &desired.path) else {
+                    continue;
+                };
                 let mark = format!("{:016x}", random::hash(0, value.to_string().as_bytes()));
                 let handled = memory.get(HANDLED).and_then(|handled| handled[&desired.path].as_str());
                 let idle = known.running & bit == 0;
@@ -215,10 +226,7 @@ impl Behaviour {
 
     /// What a device does once it is up: its first report, and its boot steps. Boxed, for a
     /// routine may restart and so boot.
-    pub(crate) fn boot<'a>(
-        &'a self,
-        handle: &'a impl DeviceHandle,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    pub(crate) fn boot<'a>(&'a self, handle: &'a impl DeviceHandle) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move { Run::new(self, handle).of_boot(self.model.boot()).await })
     }
 
@@ -268,7 +276,9 @@ impl Behaviour {
         let mut after = handle.memory();
         merge::merge(&mut after, changes);
         if merge::size(&after) > MAX_MEMORY {
-            handle.note(format!("it would remember more than {MAX_MEMORY} bytes, and forgets the new"));
+            handle.note(format!(
+                "it would remember more than {MAX_MEMORY} bytes, and forgets the new"
+            ));
         } else if !changes.is_empty() {
             handle.remember(changes);
         }
