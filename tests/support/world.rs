@@ -8,6 +8,7 @@ use hub_protocol::{
     DeviceConnectionString, DeviceId, ServiceConnectionString,
     connection_string::Credential,
     identity::{DeviceIdentity, ExportImportDevice},
+    merge::Object,
     sas::SasKey,
     twin::Twin,
 };
@@ -19,6 +20,9 @@ use tokio::sync::broadcast::Receiver;
 use twindeck_app::trust;
 
 use super::{id, raw_device::RawDevice, soon};
+
+/// Twenty seconds of the tutorials become a tenth of one.
+pub(crate) const FAST: f64 = 0.005;
 
 pub(crate) struct World {
     pub(crate) hub: LocalHub,
@@ -131,7 +135,7 @@ impl World {
         fleet(self.hub.addresses().mqtt_port, &self.tls, change)
     }
 
-    /// Created, started at a hundred times the usual speed, and connected.
+    /// Created, started at the fast speed, and connected.
     pub(crate) async fn running(&self, fleet: &Fleet, prefix: &str, count: usize, model: &str) -> Vec<DeviceId> {
         let devices = self.devices(prefix, count).await;
         let ids = devices.iter().map(|device| device.device_id.clone()).collect();
@@ -198,14 +202,14 @@ pub(crate) async fn start(fleet: &Fleet, devices: Vec<DeviceConnectionString>, m
     start_all(fleet, devices.collect()).await;
 }
 
-/// A device of a built-in model, a hundred times as fast as usual.
+/// A device of a built-in model, at the fast speed.
 pub(crate) fn simulated(connection: DeviceConnectionString, model: &str) -> SimulatedDevice {
     SimulatedDevice {
         connection,
         model: Model::find(model).unwrap(),
-        time_scale: 0.01,
+        time_scale: FAST,
         seed: 7,
-        memory: serde_json::Map::new(),
+        memory: Object::new(),
         faults: Vec::new(),
     }
 }

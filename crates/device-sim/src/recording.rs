@@ -28,8 +28,8 @@ pub(crate) const SHA256: &str = "abababababababababababababababababababababababa
 
 pub(crate) struct Recording {
     pub(crate) behaviour: Behaviour,
-    pub(crate) faults: Vec<FaultKind>,
-    pub(crate) package: Result<Package, DownloadError>,
+    faults: Vec<FaultKind>,
+    package: Result<Package, DownloadError>,
     pub(crate) notes: Mutex<Vec<String>>,
     began: Instant,
     lines: Mutex<Vec<String>>,
@@ -68,11 +68,14 @@ impl Recording {
         Self::of(Arc::new(Model::parse(text, &|_| None).unwrap()))
     }
 
-    pub(crate) fn with(self, faults: impl Into<Vec<FaultKind>>) -> Self {
-        Self {
-            faults: faults.into(),
-            ..self
-        }
+    pub(crate) fn with(mut self, faults: impl Into<Vec<FaultKind>>) -> Self {
+        self.faults = faults.into();
+        self
+    }
+
+    pub(crate) fn without_package(mut self, error: DownloadError) -> Self {
+        self.package = Err(error);
+        self
     }
 
     pub(crate) async fn call(&self, name: &str, payload: Value) {

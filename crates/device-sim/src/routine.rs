@@ -125,7 +125,8 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
     /// Runs the steps, then those for a failure if there was one, and answers if none did.
     pub(crate) async fn to_end(mut self, routine: &Routine) {
         if let Err(failure) = self.steps(&routine.steps).await {
-            self.handle.note(format!("failed with {}: {}", failure.code, failure.message));
+            self.handle
+                .note(format!("failed with {}: {}", failure.code, failure.message));
             let lists = [
                 (failure.rolled_back, &routine.rolled_back),
                 (self.before_apply.is_some(), &routine.apply_failed),
@@ -216,8 +217,7 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
 
     fn length(&self, pause: Pause) -> Duration {
         // One draw a device: a slow one is slow throughout.
-        let pace = 1.0 + pause.vary * (2.0 * self.handle.draw("pace", 0) - 1.0);
-        pause.time.scaled(self.handle.time_scale() * pace)
+        pause.length(self.handle.draw("pace", 0), self.handle.time_scale())
     }
 
     async fn report(&mut self, properties: Object) {
@@ -238,7 +238,9 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
     /// Answers the call unless it was answered before.
     async fn answer(&mut self, status: i32, payload: Value) {
         let Some(call) = self.call.take() else { return };
-        let Some(answer) = Answer::of(self.handle, status, payload) else { return };
+        let Some(answer) = Answer::of(self.handle, status, payload) else {
+            return;
+        };
         match self.late.take() {
             Some(late) if !answer.after.is_zero() => {
                 // Nobody takes it when the device is being stopped.
@@ -252,7 +254,11 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
         let uri = self.render(uri);
         let url = uri.as_ref().and_then(Value::as_str).and_then(package_address);
         let url = url.ok_or_else(|| {
-            Failure::new("invalidUri", 7, "the package's address must begin with http:// or https://")
+            Failure::new(
+                "invalidUri",
+                7,
+                "the package's address must begin with http:// or https://",
+            )
         })?;
         let shown = shown(url.clone());
         self.handle.note(format!("downloads {shown}"));
@@ -265,7 +271,8 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
             let digit = if sha256.starts_with('0') { "1" } else { "0" };
             sha256.replace_range(..1.min(sha256.len()), digit);
         }
-        self.handle.note(format!("downloaded {size} bytes with SHA-256 {sha256}"));
+        self.handle
+            .note(format!("downloaded {size} bytes with SHA-256 {sha256}"));
         self.package = Some(json!({ "uri": shown, "size": size, "sha256": sha256 }));
         let rest = self.length(at_least).saturating_sub(began.elapsed());
         self.handle.sleep(rest).await;
@@ -277,7 +284,10 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
         let ordered = self.render(ordered);
         match (ordered.as_ref().and_then(Value::as_str), actual) {
             (Some(ordered), Some(actual)) if !ordered.trim().eq_ignore_ascii_case(actual) => {
-                let message = format!("the package's SHA-256 is {actual}, expected was {}", ordered.trim().to_ascii_lowercase());
+                let message = format!(
+                    "the package's SHA-256 is {actual}, expected was {}",
+                    ordered.trim().to_ascii_lowercase()
+                );
                 Err(Failure::new("checksumMismatch", 5, message))
             }
             _ => Ok(()),
@@ -296,14 +306,18 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
 
     async fn restart(&mut self, pause: Pause) -> Result<(), Failure> {
         let off = self.length(pause);
-        let fault = self.before_apply.as_ref().and_then(|_| self.handle.strike(Point::Restart));
+        let fault = self
+            .before_apply
+            .as_ref()
+            .and_then(|_| self.handle.strike(Point::Restart));
         let (boots, failure) = match fault {
             Some(FaultKind::RollsBack) => {
                 let message = "the new firmware found itself unwell, and the one before is back";
                 (1, Some(Failure::new("rolledBack", 8, message)))
             }
             Some(FaultKind::BootLoop { times }) => {
-                let message = format!("the new firmware did not come up after {times} restarts, and the one before is back");
+                let message =
+                    format!("the new firmware did not come up after {times} restarts, and the one before is back");
                 (times.clamp(1, MAX_BOOTS), Some(Failure::new("bootLoop", 8, message)))
             }
             _ => (1, None),
@@ -368,4 +382,130 @@ fn shown(mut url: reqwest::Url) -> String {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::Recording;
+
+    const HEAD: &str = "name = 'm'\ntitle = 'M'\n";
+
+    async fn after(text: &str, method: &str, payload: Value) -> (Vec<String>, Vec<String>) {
+        let device = Recording::parsed(&format!("{HEAD}{text}"));
+        device.call(method, payload).await;
+        let notes = device.notes.lock().unwrap().clone();
+        (device.lines(), notes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_method_that_gives_no_answer_is_answered_for_when_it_ends() {
+        let (lines, _) = after("[methods.m]\nsteps = [{ wait = '3s' }]", "m", Value::Null).await;
+        assert_eq!(lines, ["3 respond 200 null"]);
+        let failing = "[methods.m]\npayload.x = { type = 'number', required = false }\nsteps = [{ require = { path = 'payload.x', error = 'noX', number = 6 } }]";
+        let (lines, notes) = after(failing, "m", Value::Null).await;
+        assert_eq!(
+            lines,
+            [r#"0 respond 500 {"code":"noX","message":"payload.x is missing"}"#]
+        );
+        assert_eq!(notes, ["failed with noX: payload.x is missing"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_steps_may_answer_and_know_the_error() {
+        let text = "[methods.m]\nsteps = [{ require = { path = 'memory.locked', equals = true, error = 'open', message = 'the door is open' } }]\n\
+                    failed = [{ answer = { status = 423, payload = '{error.number} {error.code}: {error.message}' } }]\n\
+                    [memory]\nlocked = false";
+        let (lines, _) = after(text, "m", Value::Null).await;
+        assert_eq!(lines, [r#"0 respond 423 "8 open: the door is open""#]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_remembered_is_there_for_the_next_routine_and_null_goes_back() {
+        let text = "[memory]\ncount = { total = 0, last = 'none' }\n\
+                    [methods.set]\npayload.to = { type = 'any', required = false }\nsteps = [{ remember = { count = '{payload.to | null}' } }]\n\
+                    [methods.get]\nsteps = [{ answer = { payload = '{memory.count}' } }]";
+        let device = Recording::parsed(&format!("{HEAD}{text}"));
+        for (to, expected) in [
+            (json!({ "total": 2 }), r#"{"total":2,"last":"none"}"#),
+            (Value::Null, r#"{"total":0,"last":"none"}"#),
+        ] {
+            device.call("set", json!({ "to": to })).await;
+            device.call("get", Value::Null).await;
+            assert_eq!(device.lines()[1], format!("0 respond 200 {expected}"));
+        }
+        device.call("set", json!({ "to": "x".repeat(40_000) })).await;
+        device.call("get", Value::Null).await;
+        assert!(device.lines()[1].contains("none"), "too much is not remembered");
+        assert!(device.notes.lock().unwrap()[0].contains("more than 32768 bytes"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_sent_and_what_is_missing_is_left_out_and_noted() {
+        let text = "[methods.m]\npayload.a = { type = 'number', required = false }\nsteps = [{ send = { a = '{payload.a}', id = '{device.id}' } }]";
+        let (lines, notes) = after(text, "m", Value::Null).await;
+        assert_eq!(lines[0], r#"0 send {"id":"pump-1"}"#);
+        assert_eq!(notes, ["there is no payload.a, and it is left out"]);
+    }
+
+    #[test]
+    fn times_are_scaled_and_vary_by_the_device_s_pace() {
+        let pause = Pause {
+            time: "20s".parse().unwrap(),
+            vary: 0.25,
+        };
+        let length = |pace: f64, scale: f64| pause.length(pace, scale).as_millis();
+        assert_eq!((length(0.0, 1.0), length(0.5, 1.0)), (15_000, 20_000));
+        assert_eq!(length(0.5, 0.01), 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_desired_property_runs_when_it_is_set_again_and_not_when_it_was_handled_or_removed() {
+        let text = "[desired.'a.b']\nsteps = [{ report = { is = '{desired.a.b}' } }]";
+        let device = Recording::parsed(&format!("{HEAD}{text}"));
+        let steps: [(Value, &[&str]); 5] = [
+            (json!({ "a": { "b": 1 } }), &[r#"0 report {"is":1}"#]),
+            (json!({ "a": { "b": 1 } }), &[r#"0 report {"is":1}"#]),
+            (json!({ "a": { "c": 1 } }), &[]),
+            (json!({ "a": null }), &[]),
+            (json!({ "a": { "b": 2 } }), &[r#"0 report {"is":2}"#]),
+        ];
+        for (patch, expected) in steps {
+            device.desire(patch).await;
+            assert_eq!(device.lines(), expected);
+        }
+        // Handled before the restart, and not handled.
+        device.boot(json!({ "a": { "b": 2 } }), json!({})).await;
+        assert_eq!(device.lines(), [""; 0]);
+        device.boot(json!({ "a": { "b": 3 } }), json!({})).await;
+        assert_eq!(device.lines(), [r#"0 report {"is":3}"#]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_exclusive_desired_property_waits_for_its_turn_and_takes_the_newest_value() {
+        let text = "[desired.a]\nexclusive = true\nsteps = [{ wait = '10s' }, { report = { is = '{desired.a}' } }]\n\
+                    [methods.m]\nexclusive = true\nsteps = [{ answer = {} }, { wait = '5s' }]";
+        let device = Recording::parsed(&format!("{HEAD}{text}"));
+        let later = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            device.desire(json!({ "a": 1 })).await;
+            device.desire(json!({ "a": 2 })).await;
+        };
+        tokio::join!(device.call("m", Value::Null), later);
+        assert_eq!(device.lines(), ["0 respond 200 null", r#"15 report {"is":2}"#]);
+        tokio::join!(device.desire(json!({ "a": 3 })), device.call("m", Value::Null));
+        let lines = device.lines();
+        assert!(
+            lines[0].contains("409") && lines[0].contains("a is running already"),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn the_address_that_is_shown_holds_no_secret() {
+        let url = "https://user:word@packages.example/fw.bin?sig=secret#part"
+            .parse()
+            .unwrap();
+        assert_eq!(shown(url), "https://packages.example/fw.bin");
+    }
 }

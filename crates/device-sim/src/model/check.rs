@@ -103,9 +103,7 @@ impl Check {
     pub(crate) fn problem(&self, name: &str, value: Option<&Value>) -> Option<String> {
         let wanted = self.kind.wanted();
         let Some(value) = value.filter(|value| !value.is_null()) else {
-            return self
-                .required
-                .then(|| format!("{name} is missing; it must be {wanted}"));
+            return self.required.then(|| format!("{name} is missing; it must be {wanted}"));
         };
         if !self.kind.fits(value) {
             return Some(format!("{name} must be {wanted}"));
@@ -138,19 +136,47 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_told_with_its_name_and_what_it_must_be() {
         let cases = [
-            (json!({ "type": "string" }), json!(null), "x is missing; it must be a text"),
+            (
+                json!({ "type": "string" }),
+                json!(null),
+                "x is missing; it must be a text",
+            ),
             (json!({ "type": "string" }), json!(1), "x must be a text"),
             (json!({ "type": "number" }), json!("1"), "x must be a number"),
             (json!({ "type": "integer" }), json!(1.5), "x must be a whole number"),
             (json!({ "type": "boolean" }), json!(0), "x must be true or false"),
             (json!({ "type": "object" }), json!([]), "x must be an object"),
             (json!({ "type": "array" }), json!({}), "x must be a list"),
-            (json!({ "type": "uri" }), json!("file:///etc/passwd"), "x must be an address that begins with http:// or https://"),
-            (json!({ "type": "sha256" }), json!("abc"), "x must be 64 hexadecimal digits"),
-            (json!({ "type": "number", "min": 1, "max": 5 }), json!(0.5), "x must be at least 1"),
-            (json!({ "type": "number", "min": 1, "max": 5 }), json!(6), "x must be at most 5"),
-            (json!({ "type": "string", "maxLength": 2 }), json!("abc"), "x must have at most 2 characters"),
-            (json!({ "type": "any", "oneOf": ["a", 1] }), json!("b"), "x must be \"a\" or 1"),
+            (
+                json!({ "type": "uri" }),
+                json!("file:///etc/passwd"),
+                "x must be an address that begins with http:// or https://",
+            ),
+            (
+                json!({ "type": "sha256" }),
+                json!("abc"),
+                "x must be 64 hexadecimal digits",
+            ),
+            (
+                json!({ "type": "number", "min": 1, "max": 5 }),
+                json!(0.5),
+                "x must be at least 1",
+            ),
+            (
+                json!({ "type": "number", "min": 1, "max": 5 }),
+                json!(6),
+                "x must be at most 5",
+            ),
+            (
+                json!({ "type": "string", "maxLength": 2 }),
+                json!("abc"),
+                "x must have at most 2 characters",
+            ),
+            (
+                json!({ "type": "any", "oneOf": ["a", 1] }),
+                json!("b"),
+                "x must be \"a\" or 1",
+            ),
         ];
         for (check, value, expected) in cases {
             let check: Check = serde_json::from_value(check).unwrap();

@@ -30,8 +30,7 @@ pub(super) struct ModelFile {
     /// The firmware schema it speaks.
     pub(super) firmware: Option<FirmwareSchema>,
     /// What every device remembers when it is new. It survives restarts and is kept for each device.
-    #[serde(default)]
-    #[schemars(with = "Object")]
+    #[schemars(with = "Option<Object>")]
     pub(super) memory: Option<Spanned<Object>>,
     /// Reported at every boot; texts are templates.
     #[schemars(with = "Option<Object>")]

@@ -1,6 +1,6 @@
 //! Routines: steps as they run, made from the file's, with what types cannot say checked.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use hub_protocol::merge::Object;
 use serde_json::Value;
@@ -82,6 +82,14 @@ pub(crate) struct Pause {
     pub(crate) vary: f64,
 }
 
+impl Pause {
+    /// As long as it takes a device of this pace, in `0.0..1.0`, at this time scale.
+    pub(crate) fn length(self, pace: f64, time_scale: f64) -> Duration {
+        let varied = 1.0 + self.vary * (2.0 * pace - 1.0);
+        self.time.scaled(time_scale * varied)
+    }
+}
+
 /// What is wrong in a model, and where in its text.
 #[derive(Debug)]
 pub(super) struct Wrong {
@@ -114,11 +122,7 @@ pub(super) struct Known<'a> {
 }
 
 impl Routine {
-    pub(super) fn compile(
-        file: &Spanned<RoutineFile>,
-        trigger: Trigger<'_>,
-        known: &Known<'_>,
-    ) -> Result<Self, Wrong> {
+    pub(super) fn compile(file: &Spanned<RoutineFile>, trigger: Trigger<'_>, known: &Known<'_>) -> Result<Self, Wrong> {
         let RoutineFile {
             exclusive,
             steps,
@@ -140,7 +144,12 @@ impl Routine {
         for (name, after, possible, needs) in [
             ("failed", failed, list.can_fail, "no step before can fail"),
             ("applyFailed", apply_failed, list.applies, "there is no step apply"),
-            ("rolledBack", rolled_back, list.restarts_applied, "there is no restart after apply"),
+            (
+                "rolledBack",
+                rolled_back,
+                list.restarts_applied,
+                "there is no restart after apply",
+            ),
         ] {
             if let (false, Some(first)) = (possible, after.first()) {
                 let message = format!("these steps can never be reached: {needs}; remove {name}");
@@ -169,7 +178,9 @@ impl Routine {
         let mut list = List::new(Trigger::Boot, known);
         let mut boot = Vec::new();
         if let Some(reported) = reported {
-            let template = list.report(reported.get_ref()).map_err(|message| Wrong::at(reported, message))?;
+            let template = list
+                .report(reported.get_ref())
+                .map_err(|message| Wrong::at(reported, message))?;
             boot.push(Step::Report(template));
         }
         boot.extend(list.compile(steps)?);
@@ -226,7 +237,9 @@ impl<'a> List<'a> {
     fn step(&mut self, file: &StepFile) -> Result<Step, String> {
         let vary = file.vary.unwrap_or_default();
         if !(0.0..=1.0).contains(&vary) {
-            return Err(format!("vary = {vary} must lie between 0 and 1; 0.25 is a quarter more or less"));
+            return Err(format!(
+                "vary = {vary} must lie between 0 and 1; 0.25 is a quarter more or less"
+            ));
         }
         let pause = |time: Time| Pause { time, vary };
         let mut found = Vec::new();
@@ -238,7 +251,9 @@ impl<'a> List<'a> {
         }
         if let Some(changes) = &file.remember {
             if let Some(name) = changes.keys().find(|name| name.starts_with('$')) {
-                return Err(format!("{name:?} cannot be remembered: names that begin with $ are the simulator's"));
+                return Err(format!(
+                    "{name:?} cannot be remembered: names that begin with $ are the simulator's"
+                ));
             }
             found.push(("remember", Step::Remember(self.object(changes)?)));
         }
@@ -290,7 +305,9 @@ impl<'a> List<'a> {
             (Some((last, _)), false) => {
                 let all = found.iter().map(|(name, _)| *name).chain([last]);
                 let all = Vec::from_iter(all).join(" and ");
-                return Err(format!("a step does one thing, and this one would {all}; write a step for each"));
+                return Err(format!(
+                    "a step does one thing, and this one would {all}; write a step for each"
+                ));
             }
         };
         self.order(&step, file.vary.is_some())?;
@@ -323,10 +340,14 @@ impl<'a> List<'a> {
                 return Err("nobody waits for an answer here; only methods are answered".into());
             }
             Step::Answer { .. } if self.answers => {
-                return Err("this answer can never be given: a step before has answered; a method is answered once".into());
+                return Err(
+                    "this answer can never be given: a step before has answered; a method is answered once".into(),
+                );
             }
             Step::Answer { status, .. } if !(0..=i32::MAX).contains(status) => {
-                return Err(format!("the status {status} is below 0; 200 is fine, 400 and more are errors"));
+                return Err(format!(
+                    "the status {status} is below 0; 200 is fine, 400 and more are errors"
+                ));
             }
             Step::Answer { .. } => self.answers = true,
             Step::Verify { .. } if !self.downloads => {
@@ -344,8 +365,9 @@ impl<'a> List<'a> {
     }
 
     fn report(&self, properties: &Object) -> Result<Template, String> {
+        let template = self.object(properties)?;
         check_names(properties)?;
-        self.object(properties)
+        Ok(template)
     }
 
     fn object(&self, object: &Object) -> Result<Template, String> {
@@ -378,8 +400,13 @@ impl<'a> List<'a> {
             _ => None,
         };
         let known = |names: &[&'static str]| {
-            let unknown = first.is_some_and(|first| !names.contains(&first)) || path.segments.is_empty();
-            unknown.then(|| format!("{{{path}}} is not known; there is {}", self::names(names.iter().map(|name| format!("{{{}.{name}}}", path.root)))))
+            let unknown = first.is_some_and(|first| !names.contains(&first));
+            unknown.then(|| {
+                format!(
+                    "{{{path}}} is not known; there is {}",
+                    self::names(names.iter().map(|name| format!("{{{}.{name}}}", path.root)))
+                )
+            })
         };
         match path.root {
             Root::Payload => match self.trigger {
@@ -414,7 +441,9 @@ fn check_names(properties: &Object) -> Result<(), String> {
     for (name, value) in properties {
         let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '.' | '$' | '#');
         if name.is_empty() || (!name.contains('{') && name.contains(bad)) {
-            return Err(format!("{name:?} is no name for a property; it may not be empty nor hold blanks, . $ or #"));
+            return Err(format!(
+                "{name:?} is no name for a property; it may not be empty nor hold blanks, . $ or #"
+            ));
         }
         if let Value::Object(inner) = value {
             check_names(inner)?;

@@ -130,7 +130,9 @@ impl Csv {
             (None, None, Some(rows)) => Ok(rows.clone()),
             (Some(file), Some(column), None) => {
                 let text = files(file).ok_or_else(|| {
-                    format!("the file {file:?} cannot be read; it must lie beside the model, or write `rows = [..]` instead")
+                    format!(
+                        "the file {file:?} cannot be read; it must lie beside the model, or write `rows = [..]` instead"
+                    )
                 })?;
                 read_column(&text, file, column)
             }
@@ -145,10 +147,12 @@ fn read_column(text: &str, file: &str, column: &str) -> Result<Vec<Value>, Strin
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
     let head = table.headers().map_err(unreadable)?;
-    let place = head
-        .iter()
-        .position(|name| name == column)
-        .ok_or_else(|| format!("{file} has no column {column:?}; its first line is: {}", Vec::from_iter(head).join(",")))?;
+    let place = head.iter().position(|name| name == column).ok_or_else(|| {
+        format!(
+            "{file} has no column {column:?}; its first line is: {}",
+            Vec::from_iter(head).join(",")
+        )
+    })?;
     let cell = |row: Result<csv::StringRecord, csv::Error>| {
         let row = row.map_err(unreadable)?;
         let text = row.get(place).unwrap_or_default();
@@ -260,36 +264,65 @@ mod tests {
         };
         let random = Random::new(7, device);
         let draw = |what: &str, occasion| random.draw(what, occasion);
-        (0..ticks).map(|tick| telemetry.message(draw, tick)["v"].take()).collect()
+        (0..ticks)
+            .map(|tick| telemetry.message(draw, tick)["v"].take())
+            .collect()
     }
 
     #[test]
     fn a_walk_stays_in_its_bounds_and_takes_no_longer_steps_than_allowed() {
         let walk = json!({ "walk": { "start": 21, "step": 0.4, "min": 20, "max": 22, "decimals": 6 } });
-        let values: Vec<f64> = series(walk.clone(), "a", 5000).iter().filter_map(Value::as_f64).collect();
+        let values: Vec<f64> = series(walk.clone(), "a", 5000)
+            .iter()
+            .filter_map(Value::as_f64)
+            .collect();
         assert_eq!(values.len(), 5000);
         assert!((values[0] - 21.0).abs() < f64::EPSILON);
         assert!(values.iter().all(|value| (20.0..=22.0).contains(value)));
         assert!(values.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 0.400_01));
-        let spread = values.iter().fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
+        let spread = values
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
         assert!(spread.1 - spread.0 > 1.0, "it wanders: {spread:?}");
-        assert_ne!(series(walk, "a", 20)[1..], series(json!({ "walk": { "start": 21, "step": 0.4, "min": 20, "max": 22, "decimals": 6 } }), "b", 20)[1..]);
+        assert_ne!(
+            series(walk, "a", 20)[1..],
+            series(
+                json!({ "walk": { "start": 21, "step": 0.4, "min": 20, "max": 22, "decimals": 6 } }),
+                "b",
+                20
+            )[1..]
+        );
     }
 
     #[test]
     fn the_same_device_sends_the_same_again() {
         let walk = || json!({ "walk": { "start": 0, "step": 3, "min": -9, "max": 9, "decimals": 0 } });
         assert_eq!(series(walk(), "a", 100), series(walk(), "a", 100));
-        assert!(series(walk(), "a", 100).iter().all(Value::is_i64), "decimals = 0 makes whole numbers");
+        assert!(
+            series(walk(), "a", 100).iter().all(Value::is_i64),
+            "decimals = 0 makes whole numbers"
+        );
     }
 
     #[test]
     fn a_sine_swings_about_its_mean_once_a_period() {
-        let values = series(json!({ "sine": { "mean": 50, "amplitude": 10, "period": "10m" } }), "a", 240);
+        let values = series(
+            json!({ "sine": { "mean": 50, "amplitude": 10, "period": "10m" } }),
+            "a",
+            240,
+        );
         let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
-        let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
-        assert!((39.9..40.1).contains(&low) && (59.9..60.1).contains(&high), "{low} {high}");
-        assert!((values[0] - values[120]).abs() < 0.011, "ten minutes are 120 ticks of 5 s");
+        let (low, high) = values
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(*v), high.max(*v)));
+        assert!(
+            (39.9..40.1).contains(&low) && (59.9..60.1).contains(&high),
+            "{low} {high}"
+        );
+        assert!(
+            (values[0] - values[120]).abs() < 0.011,
+            "ten minutes are 120 ticks of 5 s"
+        );
         let mean = values.iter().sum::<f64>() / 240.0;
         assert!((mean - 50.0).abs() < 0.1, "{mean}");
     }
@@ -297,20 +330,44 @@ mod tests {
     #[test]
     fn rows_are_replayed_in_a_circle_from_a_file_or_the_model() {
         let circle = [json!(2.5), json!(3), json!("off"), json!(2.5)];
-        assert_eq!(series(json!({ "csv": { "file": "load.csv", "column": "kw" } }), "a", 4), circle);
+        assert_eq!(
+            series(json!({ "csv": { "file": "load.csv", "column": "kw" } }), "a", 4),
+            circle
+        );
         assert_eq!(series(json!({ "csv": { "rows": [2.5, 3, "off"] } }), "a", 4), circle);
-        assert_eq!(series(json!({ "constant": "north" }), "a", 2), [json!("north"), json!("north")]);
+        assert_eq!(
+            series(json!({ "constant": "north" }), "a", 2),
+            [json!("north"), json!("north")]
+        );
     }
 
     #[test]
     fn a_generator_that_cannot_work_says_what_would() {
         for (file, part) in [
-            (json!({ "walk": { "start": 5, "step": 1, "min": 6, "max": 9 } }), "min ≤ start ≤ max"),
-            (json!({ "walk": { "start": 5, "step": 1, "min": 0, "max": 9, "decimals": 10 } }), "at most 9"),
-            (json!({ "sine": { "mean": 5, "amplitude": 1, "period": "0s" } }), "longer than 0s"),
-            (json!({ "csv": { "file": "gone.csv", "column": "kw" } }), "beside the model"),
-            (json!({ "csv": { "file": "load.csv", "column": "w" } }), "its first line is: time,kw"),
-            (json!({ "csv": { "file": "load.csv" } }), "either file and column, or rows"),
+            (
+                json!({ "walk": { "start": 5, "step": 1, "min": 6, "max": 9 } }),
+                "min ≤ start ≤ max",
+            ),
+            (
+                json!({ "walk": { "start": 5, "step": 1, "min": 0, "max": 9, "decimals": 10 } }),
+                "at most 9",
+            ),
+            (
+                json!({ "sine": { "mean": 5, "amplitude": 1, "period": "0s" } }),
+                "longer than 0s",
+            ),
+            (
+                json!({ "csv": { "file": "gone.csv", "column": "kw" } }),
+                "beside the model",
+            ),
+            (
+                json!({ "csv": { "file": "load.csv", "column": "w" } }),
+                "its first line is: time,kw",
+            ),
+            (
+                json!({ "csv": { "file": "load.csv" } }),
+                "either file and column, or rows",
+            ),
             (json!({ "csv": { "rows": [] } }), "no rows"),
         ] {
             let error = generator(file).unwrap_err();

@@ -71,7 +71,10 @@ pub(crate) enum NoTemplate {
     Open(String),
     #[error("{{{0}}} is no path; write names with dots between, as in {{payload.fwVersion}}, and {{{{ for a brace")]
     Path(String),
-    #[error("{{{path}}} begins with {root:?}, which is not known; a path begins with {}", names(Root::ALL))]
+    #[error(
+        "{{{path}}} begins with {root:?}, which is not known; a path begins with {}",
+        names(Root::ALL)
+    )]
     Root { path: String, root: String },
     #[error("{{{0}}} has more than {MAX_PICKS} brackets inside each other")]
     Deep(String),
@@ -411,7 +414,10 @@ mod tests {
         let cases = [
             (json!("plain"), json!("plain")),
             (json!("{payload.count}"), json!(3)),
-            (json!("{payload}"), json!({ "name": "pace", "names": ["pace", "mode", "none"], "count": 3, "nothing": null, "on": true })),
+            (
+                json!("{payload}"),
+                json!({ "name": "pace", "names": ["pace", "mode", "none"], "count": 3, "nothing": null, "on": true }),
+            ),
             (json!("n{payload.count}-{payload.on}{null}"), json!("n3-true")),
             (json!("{{now}"), json!("{now}")),
             (json!("}"), json!("}")),
@@ -419,7 +425,10 @@ mod tests {
             (json!("{payload.gone | memory.settings.mode}"), json!("eco")),
             (json!("{payload.nothing | null}"), json!(null)),
             (json!("{memory.settings[payload.name]}"), json!(7)),
-            (json!("{memory.settings[payload.names]}"), json!({ "pace": 7, "mode": "eco" })),
+            (
+                json!("{memory.settings[payload.names]}"),
+                json!({ "pace": 7, "mode": "eco" }),
+            ),
             (json!({ "{payload.name}": "{payload.count}" }), json!({ "pace": 3 })),
             (json!([1, "{now}", 2.5]), json!([1, "2026-01-01T00:00:00Z", 2.5])),
         ];
