@@ -111,7 +111,7 @@ fn a_fleet_is_read_as_it_is_written() {
 #[test]
 fn a_model_may_be_a_file_beside_the_fleet_file() {
     let text = PLANT.replace("\"lock-door\"", "\"gate.toml\"");
-    let gate = "name = \"gate\"\n[methods.open]\nsteps = [{ answer = {} }]\n";
+    let gate = "name = \"gate\"\ntitle = \"Gate\"\nabout = \"Opens\"\n[methods.open]\nsteps = [{ answer = {} }]\n";
     let files = |name: &str| (name == "gate.toml").then(|| gate.to_owned());
     let fleet = FleetFile::parse(&text, &files).unwrap();
     assert_eq!(fleet.members().last().unwrap().model.name(), "gate");
