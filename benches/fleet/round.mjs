@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ const CALLS = 10_000;
 /** How long a fleet may take to acknowledge or to leave. */
 const PATIENCE = 10 * 60_000;
 
-const ids = (name, count) => Array.from({ length: count }, (_, index) => `${name}-${String(index + 1).padStart(5, '0')}`);
+const ids = (name, count) => Array.from({ length: count }, (_, index) => `${name}-${String(index + 1).padStart(4, '0')}`);
 const pick = ({ resident, threads }) => ({ resident, threads });
 
 async function until(what, condition, every) {
@@ -48,14 +48,11 @@ export class Round {
     this.environment = { IOTHUB_CONNECTION_STRING: said.serviceConnectionString };
   }
 
-  /** The first `count` devices of ours, through a fleet file. */
+  /** The first `count` devices of ours. */
   ours(count) {
-    copyFileSync(join(here, 'model.toml'), join(this.folder, 'model.toml'));
-    const file = join(this.folder, 'fleet.toml');
-    const group = `[[devices]]\ncount = ${count}\nid = "twindeck-{number:5}"\nmodel = "model.toml"\n`;
-    writeFileSync(file, `name = "bench"\nseed = 7\n\n[connect]\nperSecond = 10000\n\n${group}`);
-    const port = ['--mqtt-port', String(this.said.mqttPort)];
-    return new Program(this.ctl, [...this.global, 'simulate', '--fleet', file, ...port], { env: this.environment });
+    const fleet = ['--count', String(count), '--model', join(here, 'model.toml'), '--prefix', 'twindeck'];
+    const network = ['--mqtt-port', String(this.said.mqttPort), '--connects-per-second', '10000'];
+    return new Program(this.ctl, [...this.global, 'simulate', ...fleet, ...network], { env: this.environment });
   }
 
   /** The first `count` devices of a peer's program, which reads connection strings. */

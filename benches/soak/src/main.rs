@@ -60,8 +60,8 @@ struct Arguments {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=10_080))]
     minutes: u64,
     /// A part of the fleet only, such as 1/5
-    #[arg(long)]
-    shard: Option<Shard>,
+    #[arg(long, default_value = "1/1")]
+    shard: Shard,
     /// Growth of memory that fails the run, in percent an hour
     #[arg(long, default_value_t = 5.0)]
     growth: f64,
@@ -88,8 +88,7 @@ fn say(line: &str) -> Result<()> {
 
 async fn run(arguments: Arguments) -> Result<bool> {
     let file = FleetFile::parse(FLEET, &|name| (name == "model.toml").then(|| MODEL.to_owned()))?;
-    let is_ours = |member: &Member| arguments.shard.is_none_or(|shard| shard.holds(&member.id));
-    let members: Vec<Member> = file.members().filter(is_ours).collect();
+    let members: Vec<Member> = file.shard(arguments.shard).collect();
     let ids: Vec<DeviceId> = members.iter().map(|member| member.id.clone()).collect();
     let folder = tempfile::Builder::new().prefix("twindeck-soak-").tempdir()?;
     let program = match arguments.twindeckctl {
