@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use device_sim::{DeviceState, Model, SimulatedDevice};
+use device_sim::{DeviceState, Model, SimError, SimulatedDevice};
 use futures_util::{StreamExt, stream};
 use hub_client::IfMatch;
 use hub_protocol::{
     DeviceConnectionString, DeviceId, Timestamp,
     identity::{Authentication, ConnectionState, ExportImportDevice, ImportMode, MAX_BULK, Status, SymmetricKey},
+    merge::Object,
     sas::SasKey,
 };
 use rusqlite::params;
@@ -26,22 +27,23 @@ const MAX_NEW: u32 = 10_000;
 /// Calls to the hub at once.
 const CALLS: usize = 16;
 
-impl From<DeviceModel> for Model {
-    fn from(model: DeviceModel) -> Self {
-        match model {
-            DeviceModel::Reboot => Self::Reboot,
-            DeviceModel::Firmware => Self::Firmware,
-            DeviceModel::LockDoor => Self::LockDoor,
-            DeviceModel::FactoryReset => Self::FactoryReset,
+impl DeviceModel {
+    /// The built-in model of the simulator that it stands for.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Reboot => "reboot",
+            Self::Firmware => "firmware-a",
+            Self::LockDoor => "lock-door",
+            Self::FactoryReset => "factory-reset",
         }
     }
 }
 
-impl From<Speed> for device_sim::Speed {
-    fn from(speed: Speed) -> Self {
-        match speed {
-            Speed::Tutorial => Self::Tutorial,
-            Speed::Fast => Self::Fast,
+impl Speed {
+    fn time_scale(self) -> f64 {
+        match self {
+            Self::Tutorial => 1.0,
+            Self::Fast => 0.005,
         }
     }
 }
@@ -127,7 +129,7 @@ impl App {
             let devices = created
                 .iter()
                 .filter_map(|id| keys.remove(id).map(|key| hub.device(id.clone(), key, simulated)));
-            hub.fleet.start(devices.collect());
+            hub.fleet.start(devices.collect::<Result<_>>()?);
         }
         Ok(result)
     }
@@ -253,26 +255,31 @@ impl App {
 }
 
 impl OpenHub {
-    fn device(&self, device_id: DeviceId, key: SasKey, simulated: Simulated) -> SimulatedDevice {
+    fn device(&self, device_id: DeviceId, key: SasKey, simulated: Simulated) -> Result<SimulatedDevice> {
         let host_name = self.device_host.clone();
-        SimulatedDevice {
+        let name = simulated.model.name();
+        let unknown = || AppError::invalid(SimError::UnknownModel { name: name.into() }.to_string());
+        let model = Model::find(name).ok_or_else(unknown)?;
+        Ok(SimulatedDevice {
             connection: DeviceConnectionString {
                 host_name,
                 device_id,
                 key,
                 gateway_host_name: None,
             },
-            model: simulated.model.into(),
-            speed: simulated.speed.into(),
+            model,
+            time_scale: simulated.speed.time_scale(),
             seed: 0,
-        }
+            memory: Object::new(),
+            faults: Vec::new(),
+        })
     }
 
     /// The key comes from the registry each time; it is kept nowhere else.
     async fn with_key(&self, id: &DeviceId, simulated: Simulated) -> Result<SimulatedDevice> {
         let device = self.client.device(id).await?;
         match device.primary_key() {
-            Some(key) => Ok(self.device(id.clone(), key, simulated)),
+            Some(key) => self.device(id.clone(), key, simulated),
             None => Err(AppError::invalid("This device does not connect with a key.")),
         }
     }

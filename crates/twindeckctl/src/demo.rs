@@ -1,19 +1,20 @@
 //! `demo`: the whole product in one terminal, on nothing but this machine.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimulatedDevice, Speed};
+use device_sim::{DeviceState, Fleet, FleetOptions, Member};
 use hub_client::HubClient;
 use hub_protocol::DeviceId;
 use local_hub::{LocalHub, LocalHubConfig};
 use twindeck_app::{AppError, packages, trust, watch::Source};
 
 use crate::{
+    arguments::Speed,
     connection::Target,
     failure::{Failure, Result},
     firmware::{Update, serve, temporary_dir},
     output::Output,
-    simulate::{names, registered},
+    simulate::{plan, prepare},
     stop::Stop,
 };
 
@@ -44,10 +45,13 @@ async fn update(hub: &LocalHub, stop: &mut Stop, output: Output) -> Result<()> {
         connection,
         tls,
     };
-    let ids = names("demo", DEVICES)?;
+    let prefix = DeviceId::new("demo").map_err(|error| Failure::Usage(error.into()))?;
+    let members = plan::uniform(&prefix, DEVICES, "firmware-a", Speed::Fast.time_scale(), Path::new(""))?;
+    let members: Vec<Member> = members.members().collect();
+    let ids = members.iter().map(|member| member.id.clone()).collect();
     let fleet = tokio::select! {
         () = stop.requested() => return Err(stopped()),
-        fleet = connect(hub, &target, &ids) => fleet?,
+        fleet = connect(hub, &target, members, output) => fleet?,
     };
     output.progress(&format!("{DEVICES} simulated devices are created and connected."));
 
@@ -74,24 +78,15 @@ fn stopped() -> Failure {
     Failure::internal("Stopped before the update began.")
 }
 
-async fn connect(hub: &LocalHub, target: &Target, ids: &[DeviceId]) -> Result<Fleet> {
-    let connections = registered(&target.client, target.connection.host(), ids).await?;
+async fn connect(hub: &LocalHub, target: &Target, members: Vec<Member>, output: Output) -> Result<Fleet> {
+    let devices = prepare(target, members, None, output).await?;
     let fleet = Fleet::new(FleetOptions {
         mqtt_port: hub.addresses().mqtt_port,
         ..FleetOptions::new(Arc::new(target.tls.clone()), target.tls.clone())
     })
     .map_err(|error| Failure::internal(error.to_string()))?;
     let mut events = fleet.subscribe();
-    let devices = connections
-        .into_iter()
-        .enumerate()
-        .map(|(seed, connection)| SimulatedDevice {
-            connection,
-            model: Model::Firmware,
-            speed: Speed::Fast,
-            seed: seed as u64,
-        });
-    fleet.start(devices.collect());
+    fleet.start(devices);
     while fleet.states().iter().any(|(_, state)| *state != DeviceState::Connected) {
         // Falling behind is no matter: the states are looked at afresh.
         let _ = events.recv().await;
