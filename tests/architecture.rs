@@ -66,6 +66,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
         "hub-protocol" => &[],
         // The load program meets both servers on the wire.
         "hub-client" | "device-sim" | "local-hub" | "twindeck-load" => &["hub-protocol"],
+        "twindeck-soak" => &["hub-protocol", "hub-client", "device-sim"],
         "twindeck-app" => &["hub-protocol", "hub-client", "device-sim", "local-hub"],
         "twindeckctl" => &["twindeck-app", "hub-protocol", "hub-client", "device-sim", "local-hub"],
         WINDOW => &["twindeck-app", "hub-protocol"],

@@ -1,5 +1,5 @@
-// As many devices on Microsoft's Node device SDK as there are connection strings on stdin, with the same behaviour
-// as `twindeckctl simulate --model firmware-a --speed fast`.
+// As many devices on Microsoft's Node device SDK as there are connection strings on stdin. They behave as model.toml
+// says.
 'use strict';
 
 const { createHash } = require('node:crypto');
@@ -11,11 +11,17 @@ const installed = createRequire(join(__dirname, '../../tests/conformance/package
 const { Client } = installed('azure-iot-device');
 const { Mqtt } = installed('azure-iot-device-mqtt');
 
+/** Devices that connect at once. */
+const CONNECTING = 64;
+
+const tell = (error) => process.stderr.write(`${error.stack}\n`);
+
 async function device(connectionString) {
   const client = Client.fromConnectionString(connectionString, Mqtt);
-  client.on('error', (error) => process.stderr.write(`${error.message}\n`));
+  client.on('error', tell);
   await client.open();
   const twin = await client.getTwin();
+  twin.on('error', tell);
   const report = (patch) =>
     new Promise((resolve, reject) => twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve())));
   const install = async (uri) => {
@@ -30,10 +36,16 @@ async function device(connectionString) {
     await pause(40);
     await report({ firmwareStatus: 'completed', lastFirmwareUpdate: new Date().toISOString() });
   };
-  client.onDeviceMethod('noSuchMethod', (request, response) => response.send(404, { message: 'unknown' }, () => {}));
+  client.onDeviceMethod('ping', (request, response) => {
+    response.send(200, { pong: true }, (error) => error && tell(error));
+  });
   client.onDeviceMethod('firmwareUpdate', (request, response) => {
-    response.send(200, { Response: 'Firmware update started' }, () => {});
-    install(request.payload.fwPackageUri).catch((error) => process.stderr.write(`${error.stack}\n`));
+    response.send(200, { Response: 'Firmware update started' }, (error) => error && tell(error));
+    install(request.payload.fwPackageUri).catch(tell);
+  });
+  twin.on('properties.desired', (desired) => {
+    if (desired.level === undefined) return;
+    report({ level: { value: desired.level, ac: 200, av: desired.$version, ad: 'done' } }).catch(tell);
   });
   // Answered in order: with this the subscriptions above stand.
   await report({ ready: true });
@@ -43,15 +55,15 @@ async function main() {
   let input = '';
   for await (const part of process.stdin) input += part;
   const waiting = input.split('\n').filter(Boolean);
-  const total = waiting.length;
+  const connected = waiting.length;
   const worker = async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) await device(next);
   };
-  await Promise.all(Array.from({ length: 64 }, worker));
-  process.stdout.write(`${JSON.stringify({ ready: true, connected: total })}\n`);
+  await Promise.all(Array.from({ length: CONNECTING }, worker));
+  process.stdout.write(`${JSON.stringify({ ready: true, connected })}\n`);
 }
 
 main().catch((error) => {
-  process.stderr.write(`${error.stack}\n`);
+  tell(error);
   process.exit(1);
 });
