@@ -82,9 +82,9 @@ pub(crate) struct NewEvent {
 }
 
 impl Event {
-    /// Bytes it counts for: its body and properties, and something for the rest.
+    /// Bytes it counts for: its body and properties, and what the rest takes of the allocator.
     pub(super) fn weight(&self) -> usize {
-        200 + self.body.len() + self.properties.size()
+        600 + self.body.len() + self.properties.size()
     }
 }
 

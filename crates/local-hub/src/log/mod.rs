@@ -34,7 +34,7 @@ use crate::error::StoreError;
 /// As many as a new IoT Hub has.
 pub const PARTITIONS: usize = 4;
 /// Bytes of events a partition keeps in memory; what is older is read from disk.
-const IN_MEMORY: usize = 16 * 1024 * 1024;
+const IN_MEMORY: usize = 8 * 1024 * 1024;
 const WRITE_BEHIND: Duration = Duration::from_millis(100);
 /// Bytes of a partition that may wait for the disk before devices have to.
 const UNWRITTEN: usize = 4 * 1024 * 1024;
