@@ -114,7 +114,7 @@ pub(crate) enum Speed {
 impl Speed {
     pub(crate) fn time_scale(self) -> f64 {
         match self {
-            Self::Fast => 0.005,
+            Self::Fast => 0.01,
             Self::Tutorial => 1.0,
         }
     }
