@@ -134,7 +134,7 @@ async fn run(arguments: Arguments) -> Result<bool> {
         fleet: Trend::of(&samples, length / 4, |sample| sample.fleet),
     };
     fleet.stop_all().await;
-    say(&format!("\n{report}"))?;
+    write!(std::io::stdout(), "\n{report}")?;
     Ok(report.is_good(arguments.growth))
 }
 

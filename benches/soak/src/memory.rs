@@ -2,6 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+/// A shorter look tells of the start of a program, not of its life.
+const SHORTEST: Duration = Duration::from_secs(20 * 60);
+
 /// What two processes held at one moment, in KiB.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
@@ -24,9 +27,12 @@ pub(crate) struct Trend {
 }
 
 impl Trend {
-    /// Of the samples taken at `from` or later; `None` with fewer than two.
+    /// Of the samples taken at `from` or later; `None` when they cover less than 20 minutes.
     pub(crate) fn of(samples: &[Sample], from: Duration, process: impl Fn(&Sample) -> u64) -> Option<Self> {
         let late = || samples.iter().filter(|sample| sample.at >= from);
+        if samples.last()?.at.saturating_sub(from) < SHORTEST {
+            return None;
+        }
         let points: Vec<(f64, f64)> = late()
             .map(|sample| (sample.at.as_secs_f64() / 3600.0, kib(process(sample))))
             .collect();
@@ -103,7 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn one_sample_has_no_slope() {
-        assert_eq!(Trend::of(&samples(|_| 1)[..1], Duration::ZERO, |s| s.hub), None);
+    fn a_short_look_has_no_slope() {
+        assert_eq!(Trend::of(&samples(|_| 1)[..20], Duration::ZERO, |s| s.hub), None);
+        assert!(Trend::of(&samples(|_| 1)[..21], Duration::ZERO, |s| s.hub).is_some());
     }
 }

@@ -50,8 +50,13 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "- connects: {}, of them {} with a new token before the old one ended; telemetry messages: {}",
-            counters.connects, counters.tokens_renewed, counters.messages_sent
+            "- connects: {}; tokens renewed: {}; connections lost: {}; kept offline by a fault: {}",
+            counters.connects, counters.tokens_renewed, counters.connections_lost, counters.kept_offline
+        )?;
+        writeln!(
+            f,
+            "- telemetry messages: {}, dropped: {}",
+            counters.messages_sent, counters.messages_dropped
         )?;
         writeln!(
             f,
@@ -67,7 +72,7 @@ impl fmt::Display for Report {
         for (name, trend) in [("hub", self.hub), ("fleet", self.fleet)] {
             match trend {
                 Some(trend) => writeln!(f, "- memory of the {name}, last three quarters: {trend}")?,
-                None => writeln!(f, "- memory of the {name}: too few samples")?,
+                None => writeln!(f, "- memory of the {name}: too short a run to tell")?,
             }
         }
         Ok(())
