@@ -1,12 +1,7 @@
 //! One simulated device: a task that keeps a connection, runs routines, sends telemetry and renews
 //! its token.
 
-use std::{
-    future::Future,
-    ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, ops::ControlFlow, sync::Arc, time::Duration};
 
 use hub_protocol::{DeviceConnectionString, merge::Object, sas, topic::UserName};
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet};
@@ -25,8 +20,8 @@ use crate::{
     ConsoleKind, SimError,
     backoff::{self, Trouble},
     behaviour::Behaviour,
-    fleet::Network,
     handle::{Command, DeviceHandle, Handle},
+    network::Network,
     session::{Event, MethodCall, Session},
     state::DeviceState,
     wire::{self, Link, WireError},
@@ -259,7 +254,8 @@ impl Device {
         let network = Arc::clone(&self.network);
         let address = network.address.as_deref().unwrap_or(name);
         let open = async {
-            let mut link = wire::dial(address, network.mqtt_port, name, &network.tls).await?;
+            let addresses = network.addresses.of(address, network.mqtt_port).await?;
+            let mut link = wire::dial(&addresses, name, &network.tls).await?;
             link.connect(self.hello()).await?;
             Ok(link)
         };
@@ -581,42 +577,9 @@ fn without_port(host_name: &str) -> &str {
     host_name.split(':').next().unwrap_or_default()
 }
 
-/// Spreads connects evenly over time, first and repeated ones alike.
-pub(crate) struct Ramp {
-    interval: Duration,
-    next: Mutex<Option<Instant>>,
-}
-
-impl Ramp {
-    pub(crate) fn new(connects_per_second: u32) -> Self {
-        Self {
-            interval: Duration::from_secs(1) / connects_per_second.max(1),
-            next: Mutex::new(None),
-        }
-    }
-
-    /// When the one who asks may connect.
-    fn turn(&self, now: Instant) -> Instant {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = next.map_or(now, |next| next.max(now));
-        *next = Some(turn + self.interval);
-        turn
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn connects_are_spread_over_time() {
-        let ramp = Ramp::new(10);
-        let now = Instant::now();
-        let turns = [ramp.turn(now), ramp.turn(now), ramp.turn(now)].map(|turn| (turn - now).as_millis());
-        assert_eq!(turns, [0, 100, 200]);
-        let later = now + Duration::from_secs(60);
-        assert_eq!(ramp.turn(later), later);
-    }
 
     #[test]
     fn the_name_for_tls_has_no_port() {

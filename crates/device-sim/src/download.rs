@@ -281,7 +281,7 @@ mod tests {
         async fn up(&self) {}
 
         async fn down(&self) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
 
         fn pause(&self, _: u32) -> Duration {

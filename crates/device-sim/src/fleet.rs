@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ConsoleLine, Counters, DeviceState, Fault, FleetEvent, Model, SimError,
     behaviour::Behaviour,
-    device::{Device, Ramp},
+    device::Device,
     fault,
     handle::{Birth, DeviceHandle, Handle, Shared},
+    network::{Addresses, Network, Ramp},
     state::Tally,
 };
 
@@ -69,16 +70,6 @@ pub struct SimulatedDevice {
     pub faults: Vec<Fault>,
 }
 
-/// What devices know of the network.
-pub(crate) struct Network {
-    pub(crate) tls: Arc<ClientConfig>,
-    pub(crate) mqtt_port: u16,
-    pub(crate) address: Option<String>,
-    pub(crate) token_lifetime: Duration,
-    pub(crate) keep_alive: Duration,
-    pub(crate) ramp: Ramp,
-}
-
 struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -123,6 +114,7 @@ impl Fleet {
                 .keep_alive
                 .clamp(Duration::from_secs(5), Duration::from_secs(1177)),
             ramp: Ramp::new(options.connects_per_second),
+            addresses: Addresses::default(),
         };
         Ok(Self {
             network: Arc::new(network),

@@ -22,6 +22,7 @@ mod fleet;
 mod fleet_file;
 mod handle;
 mod model;
+mod network;
 mod outbox;
 mod random;
 #[cfg(test)]

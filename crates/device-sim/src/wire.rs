@@ -1,6 +1,6 @@
 //! One MQTT connection: dial, TLS, packets in and out.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::{
@@ -56,15 +56,14 @@ pub(crate) struct Link<S> {
     incoming: BytesMut,
 }
 
-/// Connects to `address` and proves by TLS that it is `name`.
+/// Connects to the first of `addresses` that answers and proves by TLS that it is `name`.
 pub(crate) async fn dial(
-    address: &str,
-    port: u16,
+    addresses: &[SocketAddr],
     name: &str,
     tls: &Arc<ClientConfig>,
 ) -> Result<Link<TlsStream<TcpStream>>, WireError> {
     let server_name = ServerName::try_from(name.to_owned()).map_err(|_| WireError::ServerName(name.to_owned()))?;
-    let stream = TcpStream::connect((address, port)).await?;
+    let stream = TcpStream::connect(addresses).await?;
     stream.set_nodelay(true)?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(server_name, stream).await?;
     Ok(Link::new(stream))
