@@ -130,6 +130,8 @@ pub struct FleetLoad {
     /// `F1`, `S1`, `S2` or `S3`.
     pub tier: String,
     pub units: u32,
+    /// More than one hub takes, even so.
+    pub too_much: bool,
 }
 
 /// What the person was told before a hub that is not local is burdened. It has to be what is
