@@ -3,7 +3,7 @@
 use hub_client::IfMatch;
 use hub_protocol::{
     DeviceId, Timestamp,
-    identity::{Authentication, ConnectionState, ExportImportDevice, ImportMode, MAX_BULK, Status, SymmetricKey},
+    identity::{ConnectionState, DeviceIdentity, ExportImportDevice, ImportMode, MAX_BULK, Status},
     sas::SasKey,
 };
 
@@ -65,23 +65,12 @@ impl App {
         })
     }
 
-    /// An identity with keys of its own, for a device that exists or is about to.
+    /// An identity whose keys the hub makes, for a device that exists or is about to.
     pub async fn create_device(&self, id: String) -> Result<()> {
         let hub = self.hub()?;
-        let authentication = Authentication {
-            symmetric_key: SymmetricKey::from_keys(&random_key()?, &random_key()?),
-            ..Authentication::default()
-        };
-        let item = ExportImportDevice {
-            authentication: Some(authentication),
-            ..bulk_item(DeviceId::new(id.trim())?, ImportMode::Create)
-        };
-        let answer = hub.client.bulk(&[item]).await?;
-        match answer.errors.into_iter().next() {
-            Some(error) => Err(AppError::new(Code::AlreadyExists, format!("The device was not created: {}", error.error_status))
-                .hint("Choose another id.")),
-            None => Ok(()),
-        }
+        let id = DeviceId::new(id.trim())?;
+        hub.client.create_device(&DeviceIdentity::new(id)).await?;
+        Ok(())
     }
 
     pub async fn delete_devices(&self, ids: Vec<String>) -> Result<BulkResult> {

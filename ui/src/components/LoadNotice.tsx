@@ -16,7 +16,7 @@ export function LoadNotice({ load, host }: { load: FleetLoad; host: string }) {
     [t("load.devices"), formatNumber(load.devices)],
     [t("load.messages"), formatNumber(load.messagesPerDay)],
     [t("load.connects"), t("load.perSecond", { rate: load.connectsPerSecond })],
-    [t("load.tier"), t("load.tierText", { tier: load.tier, count: load.units })],
+    [t("load.tier"), load.tooMuch ? t("load.tooMuch") : t("load.tierText", { tier: load.tier, count: load.units })],
   ];
   return (
     <MessageBar intent="warning" layout="multiline" data-testid="load-notice" data-devices={load.devices} data-messages={load.messagesPerDay}>

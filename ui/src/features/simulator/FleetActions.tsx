@@ -49,7 +49,7 @@ export function FleetActions({ fleet }: { fleet: Fleet }) {
   const busy = running || fleet.task?.running === true;
   const stopped = countOf(fleet, "stopped");
   const active = runningOf(fleet);
-  const load: FleetLoad = fleet.load ?? { devices: fleet.devices, messagesPerDay: 0, connectsPerSecond: perSecond, tier: "S1", units: 1 };
+  const load: FleetLoad = fleet.load ?? { devices: fleet.devices, messagesPerDay: 0, connectsPerSecond: perSecond, tier: "S1", units: 1, tooMuch: false };
   const act = (failed: string, work: () => Promise<unknown>) => {
     setWhat(failed);
     setSaved(null);
