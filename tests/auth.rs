@@ -218,9 +218,11 @@ async fn a_simulated_device_waits_when_it_cannot_trust_the_hub() {
     let mut events = fleet.subscribe();
     fleet.start(vec![device_sim::SimulatedDevice {
         connection: device,
-        model: device_sim::Model::Reboot,
-        speed: device_sim::Speed::Fast,
+        model: device_sim::Model::find("reboot").unwrap(),
+        time_scale: crate::support::world::FAST,
         seed: 1,
+        memory: serde_json::Map::new(),
+        faults: Vec::new(),
     }]);
     let reason = crate::support::soon("a reason", async {
         loop {

@@ -162,7 +162,7 @@ async fn firmware_is_updated_by_query_and_by_name_and_a_failure_is_told() {
         "--count",
         "4",
         "--model",
-        "firmware",
+        "firmware-a",
         "--speed",
         "fast",
         "--mqtt-port",
@@ -175,7 +175,7 @@ async fn firmware_is_updated_by_query_and_by_name_and_a_failure_is_told() {
     std::fs::write(&package, b"firmware").unwrap();
     let package = package.to_str().unwrap();
 
-    let query = "STARTSWITH(deviceId, 'firmware-')";
+    let query = "STARTSWITH(deviceId, 'firmware-a-')";
     let result = hub
         .json(&["firmware", "update", "--package", package, "--query", query])
         .await;
@@ -192,15 +192,15 @@ async fn firmware_is_updated_by_query_and_by_name_and_a_failure_is_told() {
         "--uri",
         bad,
         "--device",
-        "firmware-0001",
+        "firmware-a-0001",
         "--device",
-        "firmware-0002",
+        "firmware-a-0002",
     ];
     let failed = finish(&mut hub.control(&arguments)).await;
     assert_eq!(failed.status.code(), Some(1), "{}", text(&failed.stderr));
     let told = text(&failed.stdout);
     assert!(
-        told.contains("firmware-0001: failed: ") && told.ends_with("0 of 2 devices updated, 2 failed.\n"),
+        told.contains("firmware-a-0001: failed: ") && told.ends_with("0 of 2 devices updated, 2 failed.\n"),
         "{told}"
     );
 

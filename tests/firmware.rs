@@ -1,6 +1,5 @@
 //! Firmware updates of many devices, as the application drives them.
 
-use device_sim::Model;
 use hub_protocol::DeviceId;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +25,7 @@ async fn twenty_devices_update_and_every_stage_is_journalled_in_order() {
     let world = World::start().await;
     let fleet = world.fleet();
     let packages = serve(&world).await;
-    let ids = world.running(&fleet, "sim", 20, Model::Firmware).await;
+    let ids = world.running(&fleet, "sim", 20, "firmware-a").await;
     let record = Record::default();
     let attempts = update(&world, &ids, packages.firmware(), &record, CancellationToken::new()).await;
     let counts = firmware::counts(attempts.values().map(|attempt| attempt.stage));
@@ -50,7 +49,7 @@ async fn an_update_that_is_followed_by_query_ends_the_same() {
     let world = World::start().await;
     let fleet = world.fleet();
     let packages = serve(&world).await;
-    let ids = world.running(&fleet, "sim", 5, Model::Firmware).await;
+    let ids = world.running(&fleet, "sim", 5, "firmware-a").await;
     let pause = std::time::Duration::from_millis(50);
     let watched = watch(&world.client, Source::Query { pause }).await;
     let record = Record::default();
@@ -71,8 +70,8 @@ async fn in_a_mixed_set_each_failure_has_its_reason_and_the_others_succeed() {
     let world = World::start().await;
     let fleet = world.fleet();
     let packages = serve(&world).await;
-    let mut ids = world.running(&fleet, "good", 3, Model::Firmware).await;
-    let wrong_model = world.running(&fleet, "door", 1, Model::LockDoor).await.remove(0);
+    let mut ids = world.running(&fleet, "good", 3, "firmware-a").await;
+    let wrong_model = world.running(&fleet, "door", 1, "lock-door").await.remove(0);
     let offline = world.device("offline").await.device_id;
     let unknown = crate::support::id("nobody");
     ids.extend([wrong_model.clone(), offline.clone(), unknown.clone()]);
@@ -96,7 +95,7 @@ async fn a_missing_or_altered_package_fails_every_device_with_the_reason() {
     let world = World::start().await;
     let fleet = world.fleet();
     let packages = serve(&world).await;
-    let ids = world.running(&fleet, "sim", 3, Model::Firmware).await;
+    let ids = world.running(&fleet, "sim", 3, "firmware-a").await;
     let missing = Firmware {
         uri: packages.server.uri(&"0".repeat(64), "fw.bin"),
         sha256: None,
@@ -116,7 +115,7 @@ async fn a_cancelled_update_begins_no_more_devices_and_finishes_those_begun() {
     let world = World::start().await;
     let fleet = world.fleet();
     let packages = serve(&world).await;
-    let ids = world.running(&fleet, "sim", 50, Model::Firmware).await;
+    let ids = world.running(&fleet, "sim", 50, "firmware-a").await;
     let (record, mut told) = Record::telling();
     let cancel = CancellationToken::new();
     let running = update(&world, &ids, packages.firmware(), &record, cancel.clone());

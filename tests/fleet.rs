@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use device_sim::{Fleet, FleetOptions, Model};
+use device_sim::{Fleet, FleetOptions};
 use hub_protocol::{DeviceId, identity::ConnectionState, method::MethodRequest};
 use local_hub::HubEvent;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ impl World {
     }
 }
 
-async fn one(world: &World, fleet: &Fleet, model: Model) -> DeviceId {
+async fn one(world: &World, fleet: &Fleet, model: &str) -> DeviceId {
     world.running(fleet, "sim", 1, model).await.remove(0)
 }
 
@@ -37,7 +37,7 @@ async fn one(world: &World, fleet: &Fleet, model: Model) -> DeviceId {
 async fn a_reboot_is_answered_after_its_time_is_reported() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let device = one(&world, &fleet, Model::Reboot).await;
+    let device = one(&world, &fleet, "reboot").await;
     assert_eq!(world.invoke(&device, "rebootDevice", Value::Null).await.0, 200);
     let twin = world.twin(&device).await;
     assert!(
@@ -50,7 +50,7 @@ async fn a_reboot_is_answered_after_its_time_is_reported() {
 async fn a_method_that_a_model_does_not_have_is_answered_with_404() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let device = one(&world, &fleet, Model::LockDoor).await;
+    let device = one(&world, &fleet, "lock-door").await;
     assert_eq!(world.invoke(&device, "rebootDevice", Value::Null).await.0, 404);
 }
 
@@ -58,7 +58,7 @@ async fn a_method_that_a_model_does_not_have_is_answered_with_404() {
 async fn a_door_is_locked_with_its_time() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let device = one(&world, &fleet, Model::LockDoor).await;
+    let device = one(&world, &fleet, "lock-door").await;
     assert_eq!(
         world.invoke(&device, "lockDoor", json!({ "lockTime": "10m" })).await.0,
         200
@@ -72,7 +72,7 @@ async fn a_factory_reset_forgets_what_was_reported() {
     let world = World::start().await;
     let fleet = world.fleet();
     let mut events = world.hub.subscribe();
-    let device = one(&world, &fleet, Model::Firmware).await;
+    let device = one(&world, &fleet, "firmware-a").await;
     world.invoke(&device, "rebootDevice", Value::Null).await;
     assert_eq!(world.invoke(&device, "factoryReset", Value::Null).await.0, 200);
     reported(&mut events, &device, "factoryResetTime").await;
@@ -89,7 +89,7 @@ async fn firmware_is_downloaded_and_goes_through_its_stages() {
     let fleet = world.fleet();
     let packages = world.packages().await;
     let mut events = world.hub.subscribe();
-    let ids = world.running(&fleet, "sim", 3, Model::Firmware).await;
+    let ids = world.running(&fleet, "sim", 3, "firmware-a").await;
     let firmware = packages.firmware();
     for device in &ids {
         let order = json!({ "fwPackageUri": firmware.uri, "sha256": firmware.sha256 });
@@ -119,7 +119,7 @@ async fn an_altered_missing_or_empty_package_ends_in_failed_with_its_reason() {
     let fleet = world.fleet();
     let packages = world.packages().await;
     let mut events = world.hub.subscribe();
-    let device = one(&world, &fleet, Model::Firmware).await;
+    let device = one(&world, &fleet, "firmware-a").await;
     let file = packages.dir.join(&packages.imported.sha256);
     let whole = packages.firmware();
     let missing = packages.server.uri(&"0".repeat(64), "fw.bin");
@@ -156,7 +156,7 @@ async fn a_device_renews_its_token_and_stays_reachable() {
         ..options
     });
     let mut events = world.hub.subscribe();
-    let device = one(&world, &fleet, Model::Reboot).await;
+    let device = one(&world, &fleet, "reboot").await;
     for _ in 0..2 {
         event(&mut events, "the renewal's connection", |event| match event {
             HubEvent::ConnectionChanged { connected: true, .. } => Some(()),
@@ -174,7 +174,7 @@ async fn a_device_renews_its_token_and_stays_reachable() {
 async fn devices_come_back_after_the_hub_restarted() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let ids = world.running(&fleet, "sim", 5, Model::Reboot).await;
+    let ids = world.running(&fleet, "sim", 5, "reboot").await;
     let world = world.restart().await;
     for device in &ids {
         let mut request = MethodRequest::new("rebootDevice", Value::Null);
@@ -187,7 +187,7 @@ async fn devices_come_back_after_the_hub_restarted() {
 async fn telemetry_of_a_simulated_device_is_heard() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let device = one(&world, &fleet, Model::Reboot).await;
+    let device = one(&world, &fleet, "reboot").await;
     let sent = async {
         let body = json!({ "t": 21 });
         let acknowledged = fleet.send_telemetry(&device, &body);
@@ -201,7 +201,7 @@ async fn telemetry_of_a_simulated_device_is_heard() {
 async fn stopped_devices_say_goodbye() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let ids = world.running(&fleet, "sim", 3, Model::Reboot).await;
+    let ids = world.running(&fleet, "sim", 3, "reboot").await;
     let mut events = world.hub.subscribe();
     fleet.stop(&ids[..2]).await;
     for _ in 0..2 {

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 
-use device_sim::Model;
 use hub_client::{HubClient, IfMatch, JobFilter};
 use hub_protocol::{
     ErrorCode, Timestamp,
@@ -588,8 +587,8 @@ async fn a_twin_job_of_a_thousand_devices_counts_every_one() {
 async fn the_doors_of_a_building_are_locked_and_their_twins_changed_by_two_jobs() {
     let world = World::start().await;
     let fleet = world.fleet();
-    let doors = world.running(&fleet, "door", 3, Model::LockDoor).await;
-    let other = world.running(&fleet, "other", 1, Model::LockDoor).await.remove(0);
+    let doors = world.running(&fleet, "door", 3, "lock-door").await;
+    let other = world.running(&fleet, "other", 1, "lock-door").await.remove(0);
     for door in &doors {
         let tags = TwinPatch::tags(object(json!({ "building": 43 })));
         world.client.update_twin(door, &tags, IfMatch::None).await.unwrap();

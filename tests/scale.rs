@@ -4,7 +4,6 @@
 
 use std::time::Instant;
 
-use device_sim::Model;
 use hub_protocol::{DeviceId, job::JobRequest, method::MethodRequest, twin::TwinPatch};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -35,7 +34,7 @@ async fn five_hundred_devices_connect_answer_and_update() {
 
     let began = Instant::now();
     let fleet = fleet(hub.mqtt_port(), &hub.tls, |options| options);
-    start(&fleet, devices, Model::Firmware).await;
+    start(&fleet, devices, "firmware-a").await;
     tell("connect over TLS", began, &hub);
 
     let began = Instant::now();

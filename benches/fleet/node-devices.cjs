@@ -1,5 +1,5 @@
 // As many devices on Microsoft's Node device SDK as there are connection strings on stdin, with the same behaviour
-// as `twindeckctl simulate --model firmware --speed fast`.
+// as `twindeckctl simulate --model firmware-a --speed fast`.
 'use strict';
 
 const { createHash } = require('node:crypto');

@@ -97,7 +97,7 @@ async function main() {
 
   const fleets = {
     ours: () =>
-      start(ctl, [...global, 'simulate', '--count', String(count), '--model', 'firmware', '--prefix', 'ours', '--speed', 'fast',
+      start(ctl, [...global, 'simulate', '--count', String(count), '--model', 'firmware-a', '--prefix', 'ours', '--speed', 'fast',
         '--mqtt-port', String(mqttPort), '--connects-per-second', '10000'], env),
     node: () => {
       const strings = ids('node').map((id) => `HostName=localhost:${mqttPort};DeviceId=${id};SharedAccessKey=${secrets.get(id)}`);

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
-use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimulatedDevice, Speed};
+use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimulatedDevice};
 use hub_client::{HubClient, RetryPolicy};
 use hub_protocol::{
     DeviceConnectionString, DeviceId, ServiceConnectionString,
     connection_string::Credential,
     identity::{DeviceIdentity, ExportImportDevice},
+    merge::Object,
     sas::SasKey,
     twin::Twin,
 };
@@ -19,6 +20,9 @@ use tokio::sync::broadcast::Receiver;
 use twindeck_app::trust;
 
 use super::{id, raw_device::RawDevice, soon};
+
+/// Twenty seconds of the tutorials become a tenth of one.
+pub(crate) const FAST: f64 = 0.005;
 
 pub(crate) struct World {
     pub(crate) hub: LocalHub,
@@ -132,7 +136,7 @@ impl World {
     }
 
     /// Created, started at the fast speed, and connected.
-    pub(crate) async fn running(&self, fleet: &Fleet, prefix: &str, count: usize, model: Model) -> Vec<DeviceId> {
+    pub(crate) async fn running(&self, fleet: &Fleet, prefix: &str, count: usize, model: &str) -> Vec<DeviceId> {
         let devices = self.devices(prefix, count).await;
         let ids = devices.iter().map(|device| device.device_id.clone()).collect();
         start(fleet, devices, model).await;
@@ -193,16 +197,19 @@ pub(crate) fn fleet(
     Fleet::new(change(options)).unwrap()
 }
 
-pub(crate) async fn start(fleet: &Fleet, devices: Vec<DeviceConnectionString>, model: Model) {
+pub(crate) async fn start(fleet: &Fleet, devices: Vec<DeviceConnectionString>, model: &str) {
+    let model = Model::find(model).unwrap();
     let mut events = fleet.subscribe();
     let devices = devices
         .into_iter()
         .enumerate()
         .map(|(seed, connection)| SimulatedDevice {
             connection,
-            model,
-            speed: Speed::Fast,
+            model: Arc::clone(&model),
+            time_scale: FAST,
             seed: seed as u64,
+            memory: Object::new(),
+            faults: Vec::new(),
         });
     fleet.start(devices.collect());
     soon("every device to connect", async {

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     backoff::{self, Trouble},
+    behaviour::Behaviour,
     fleet::Network,
     handle::{Command, Handle},
-    models::Behaviour,
     session::{Event, MethodCall, Session},
     state::{DeviceState, StateCell, count},
     wire::{self, Link, WireError},
@@ -46,6 +46,7 @@ pub(crate) struct Device {
     pub(crate) session: Session,
     pub(crate) waiting: Waiting,
     pub(crate) methods: JoinSet<()>,
+    pub(crate) has_booted: bool,
 }
 
 /// Who waits for which answer of the hub.
@@ -53,6 +54,7 @@ pub(crate) struct Device {
 pub(crate) struct Waiting {
     reports: Vec<(u32, oneshot::Sender<Result<(), u16>>)>,
     messages: Vec<(u16, oneshot::Sender<()>)>,
+    restarts: Vec<oneshot::Sender<()>>,
 }
 
 /// Why a connection ended.
@@ -261,19 +263,37 @@ impl Device {
                 status,
                 body,
             } => Ok(Session::respond(&request_id, status, body)),
-            Command::Restart { off } => Err(off),
+            Command::Restart { off, up } => {
+                self.waiting.restarts.push(up);
+                Err(off)
+            }
         }
     }
 
     /// Acts on an event; the packet is an immediate answer.
     fn happened(&mut self, event: Event) -> Option<Packet> {
         match event {
-            Event::Subscribed => self.state.set(DeviceState::Connected),
+            Event::Subscribed => {
+                self.state.set(DeviceState::Connected);
+                for up in self.waiting.restarts.drain(..) {
+                    let _ = up.send(());
+                }
+            }
             Event::NotSubscribed => {
                 tracing::warn!(device = %self.connection.device_id, "the hub refused a subscription");
             }
-            Event::Reported(properties) => self.behaviour.remember(&properties),
-            Event::Desired(version) => tracing::trace!(version, "desired properties changed"),
+            Event::Twin { desired, reported } => {
+                let booted = !std::mem::replace(&mut self.has_booted, true);
+                let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
+                self.methods.spawn(Box::pin(async move {
+                    behaviour.connected(&handle, desired, reported, booted).await;
+                }));
+            }
+            Event::Desired(patch) => {
+                let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
+                self.methods
+                    .spawn(Box::pin(async move { behaviour.desired_changed(&handle, patch).await }));
+            }
             Event::Method(call) => return self.serve(call),
             // Whoever asked may have been dropped since.
             Event::ReportAnswered { ticket, outcome } => {

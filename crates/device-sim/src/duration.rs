@@ -1,7 +1,8 @@
 //! Times as people write them in model and fleet files: `250ms`, `20s`, `5m`, `2h`.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A time of at most thirty days, in whole milliseconds.
@@ -52,6 +53,20 @@ impl FromStr for Time {
             (duration <= LONGEST).then_some(Self(duration))
         };
         parse().ok_or_else(|| NoTime(text.chars().take(20).collect()))
+    }
+}
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h)$" })
     }
 }
 

@@ -2,8 +2,8 @@
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
-    #[error("there is no device model {0:?}; there are reboot, firmware, lock-door and factory-reset")]
-    UnknownModel(String),
+    #[error("there is no device model {name:?}; there is {}", crate::model::all_names())]
+    UnknownModel { name: String },
     #[error("the TLS settings for downloads cannot be used: {0}")]
     Tls(String),
     #[error("the device {0} is not running")]

@@ -1,11 +1,12 @@
 //! Ways in which devices misbehave.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Time;
 
 /// One way to misbehave, and whom it strikes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
     #[serde(flatten)]
@@ -26,7 +27,7 @@ fn is_always(share: &f64) -> bool {
     *share >= 1.0
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum FaultKind {
     /// Once without a connection, counted from its first connect.
@@ -74,10 +75,36 @@ pub enum FaultKind {
 /// Where in a routine a fault may strike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Point {
+    /// Before the first byte of a package.
     Download,
+    /// When a downloaded package's hash is known.
     Verify,
+    /// When the new firmware has been applied.
     Apply,
+    /// When a routine restarts the device.
     Restart,
+    /// When a method is answered, a refusal included.
     Answer,
+    /// When a routine reports that has reported twice before.
     Report,
+}
+
+impl FaultKind {
+    /// Where it strikes; `None` for what happens to the connection and the clock.
+    pub(crate) fn point(&self) -> Option<Point> {
+        match self {
+            Self::NoSpace => Some(Point::Download),
+            Self::WrongChecksum => Some(Point::Verify),
+            Self::ApplyFails => Some(Point::Apply),
+            Self::RollsBack | Self::BootLoop { .. } => Some(Point::Restart),
+            Self::LateAnswer { .. } | Self::WrongAnswer { .. } | Self::NoAnswer => Some(Point::Answer),
+            Self::TwinRegression => Some(Point::Report),
+            Self::Offline { .. }
+            | Self::Flapping { .. }
+            | Self::SlowDownload { .. }
+            | Self::CutDownload { .. }
+            | Self::Silent
+            | Self::ClockSkew { .. } => None,
+        }
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
-use hub_protocol::{DeviceConnectionString, DeviceId};
+use hub_protocol::{DeviceConnectionString, DeviceId, merge::Object};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::{
@@ -16,10 +16,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Counters, DeviceState, FleetEvent, Model, SimError, Speed, backoff,
+    Counters, DeviceState, Fault, FleetEvent, Model, SimError, backoff,
+    behaviour::Behaviour,
     device::{Device, Ramp, Waiting},
-    handle::{DeviceHandle, Handle, Shared},
-    models::Behaviour,
+    handle::{DeviceHandle, Handle, Itself, Shared},
+    random::Random,
     session::Session,
     state::{StateCell, Tally},
 };
@@ -60,9 +61,14 @@ impl FleetOptions {
 
 pub struct SimulatedDevice {
     pub connection: DeviceConnectionString,
-    pub model: Model,
-    pub speed: Speed,
+    pub model: Arc<Model>,
+    /// What waits of its routines are multiplied with; 1.0 is the tutorials' time.
+    pub time_scale: f64,
     pub seed: u64,
+    /// What it remembers from before, if it ran before.
+    pub memory: Object,
+    /// The faults it has; their share of `devices` is not looked at again.
+    pub faults: Vec<Fault>,
 }
 
 /// What devices know of the network.
@@ -150,16 +156,23 @@ impl Fleet {
         let state = Arc::new(StateCell::new(id.clone(), self.events.clone()));
         let (commands, received) = mpsc::channel(COMMANDS);
         let handle = Handle {
+            device: Arc::new(Itself {
+                id: id.clone(),
+                random: Random::new(device.seed, id.as_str()),
+                time_scale: device.time_scale,
+                memory: Mutex::new(device.memory),
+                faults: device.faults,
+                occasions: AtomicU64::new(0),
+            }),
             commands,
             shared: Arc::clone(&self.shared),
         };
         let stop = self.stop.child_token();
-        let mut random = fastrand::Rng::with_seed(backoff::seed(id.as_str(), device.seed));
-        let times = device.speed.times().paced(random.f64());
+        let random = fastrand::Rng::with_seed(backoff::seed(id.as_str(), device.seed));
         let task = Device {
             connection: device.connection,
             network: Arc::clone(&self.network),
-            behaviour: Arc::new(Behaviour::new(device.model, times)),
+            behaviour: Arc::new(Behaviour::new(device.model)),
             handle: handle.clone(),
             commands: received,
             state: Arc::clone(&state),
@@ -168,6 +181,7 @@ impl Fleet {
             session: Session::new(id.as_str()),
             waiting: Waiting::default(),
             methods: JoinSet::new(),
+            has_booted: false,
         };
         Running {
             stop,

@@ -21,7 +21,7 @@ impl Random {
 }
 
 /// FNV-1a: the same on every machine and in every version.
-fn hash(start: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn hash(start: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325 ^ start, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

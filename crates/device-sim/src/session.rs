@@ -34,10 +34,13 @@ pub(crate) enum Event {
     Subscribed,
     /// The hub refused a filter.
     NotSubscribed,
-    /// The twin, asked for after each connect: the reported properties it holds.
-    Reported(Object),
-    /// A desired patch or document newer than what was seen before.
-    Desired(u64),
+    /// The twin, asked for after each connect; `desired` has its `$version`.
+    Twin {
+        desired: Object,
+        reported: Object,
+    },
+    /// A desired patch newer than what was seen before, with its `$version`.
+    Desired(Object),
     Method(MethodCall),
     /// The answer to a report: the new version, or the hub's status.
     ReportAnswered {
@@ -184,7 +187,7 @@ impl Session {
                     outcome,
                 })
             }
-            ToDevice::DesiredPatch { version } => self.desired(version),
+            ToDevice::DesiredPatch { version } => self.desired(version, &publish.payload),
             ToDevice::CloudToDevice { .. } => None,
         }
     }
@@ -197,22 +200,25 @@ impl Session {
         if let Some(version) = twin["desired"]["$version"].as_u64() {
             self.desired_version = self.desired_version.max(version);
         }
-        match twin["reported"].take() {
-            Value::Object(mut reported) => {
+        match (twin["desired"].take(), twin["reported"].take()) {
+            (Value::Object(desired), Value::Object(mut reported)) => {
                 reported.remove("$version");
-                Some(Event::Reported(reported))
+                Some(Event::Twin { desired, reported })
             }
             _ => None,
         }
     }
 
     /// The answer to a GET and a notification may overtake each other: only news counts.
-    fn desired(&mut self, version: u64) -> Option<Event> {
+    fn desired(&mut self, version: u64, body: &[u8]) -> Option<Event> {
         if version <= self.desired_version {
             return None;
         }
         self.desired_version = version;
-        Some(Event::Desired(version))
+        match json(body) {
+            Value::Object(patch) => Some(Event::Desired(patch)),
+            _ => None,
+        }
     }
 
     fn packet_id(&mut self) -> u16 {
@@ -362,15 +368,17 @@ mod tests {
         session.connected();
         let twin = json!({"desired": {"$version": 4}, "reported": {"fw": "1", "$version": 9}}).to_string();
         let answer = from_hub(topic::twin_response(200, "1", None), &twin);
-        let Some(Event::Reported(reported)) = event(&mut session, answer) else {
+        let Some(Event::Twin { desired, reported }) = event(&mut session, answer) else {
             panic!("no twin")
         };
+        assert_eq!(Value::from(desired), json!({"$version": 4}));
         assert_eq!(Value::from(reported), json!({"fw": "1"}));
         assert_eq!(event(&mut session, from_hub(topic::desired_patch(4), "{}")), None);
-        assert_eq!(
-            event(&mut session, from_hub(topic::desired_patch(5), "{}")),
-            Some(Event::Desired(5))
-        );
+        let patch = from_hub(topic::desired_patch(5), r#"{"a": 1, "$version": 5}"#);
+        let Some(Event::Desired(patch)) = event(&mut session, patch) else {
+            panic!("no change")
+        };
+        assert_eq!(Value::from(patch), json!({"a": 1, "$version": 5}));
     }
 
     #[test]

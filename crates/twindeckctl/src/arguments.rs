@@ -1,8 +1,9 @@
 //! What can be typed.
 
-use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use device_sim::{Model, SimError};
 use hub_protocol::DeviceId;
 
 use crate::connection::Connection;
@@ -103,25 +104,6 @@ pub(crate) enum Device {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Model {
-    Reboot,
-    Firmware,
-    LockDoor,
-    FactoryReset,
-}
-
-impl From<Model> for device_sim::Model {
-    fn from(model: Model) -> Self {
-        match model {
-            Model::Reboot => Self::Reboot,
-            Model::Firmware => Self::Firmware,
-            Model::LockDoor => Self::LockDoor,
-            Model::FactoryReset => Self::FactoryReset,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Speed {
     /// Stages take hardly any time
     Fast,
@@ -129,11 +111,11 @@ pub(crate) enum Speed {
     Tutorial,
 }
 
-impl From<Speed> for device_sim::Speed {
-    fn from(speed: Speed) -> Self {
-        match speed {
-            Speed::Fast => Self::Fast,
-            Speed::Tutorial => Self::Tutorial,
+impl Speed {
+    pub(crate) fn time_scale(self) -> f64 {
+        match self {
+            Self::Fast => 0.005,
+            Self::Tutorial => 1.0,
         }
     }
 }
@@ -142,8 +124,9 @@ impl From<Speed> for device_sim::Speed {
 pub(crate) struct Simulate {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) count: u32,
-    #[arg(long)]
-    pub(crate) model: Model,
+    /// A built-in model, such as firmware-a or thermostat
+    #[arg(long, value_parser = model)]
+    pub(crate) model: Arc<Model>,
     /// Devices are called PREFIX-0001, PREFIX-0002, … [default: the model's name]
     #[arg(long, value_parser = device_id)]
     pub(crate) prefix: Option<DeviceId>,
@@ -234,6 +217,10 @@ fn device_id(text: &str) -> Result<DeviceId, hub_protocol::InvalidDeviceId> {
     DeviceId::new(text)
 }
 
+fn model(name: &str) -> Result<Arc<Model>, SimError> {
+    Model::find(name).ok_or_else(|| SimError::UnknownModel { name: name.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -287,12 +274,12 @@ mod tests {
 
     #[test]
     fn every_model_of_the_fleet_has_its_name_here() {
-        for model in device_sim::Model::ALL {
+        for model in Model::built_in() {
             let text = format!("simulate --count 1 --model {model}");
             let Command::Simulate(simulate) = parse(&text).unwrap().command else {
                 panic!("{text}")
             };
-            assert_eq!(device_sim::Model::from(simulate.model), model);
+            assert!(Arc::ptr_eq(&simulate.model, model));
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimulatedDevice, Speed};
+use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimError, SimulatedDevice};
 use hub_client::HubClient;
-use hub_protocol::DeviceId;
+use hub_protocol::{DeviceId, merge::Object};
 use local_hub::{LocalHub, LocalHubConfig};
 use twindeck_app::{AppError, packages, trust, watch::Source};
 
 use crate::{
+    arguments::Speed,
     connection::Target,
     failure::{Failure, Result},
     firmware::{Update, serve, temporary_dir},
@@ -18,6 +19,7 @@ use crate::{
 };
 
 const DEVICES: u32 = 20;
+const MODEL: &str = "firmware-a";
 
 pub(crate) async fn run(output: Output) -> Result<()> {
     let mut stop = Stop::listen()?;
@@ -82,14 +84,18 @@ async fn connect(hub: &LocalHub, target: &Target, ids: &[DeviceId]) -> Result<Fl
     })
     .map_err(|error| Failure::internal(error.to_string()))?;
     let mut events = fleet.subscribe();
+    let unknown = || Failure::internal(SimError::UnknownModel { name: MODEL.into() }.to_string());
+    let model = Model::find(MODEL).ok_or_else(unknown)?;
     let devices = connections
         .into_iter()
         .enumerate()
         .map(|(seed, connection)| SimulatedDevice {
             connection,
-            model: Model::Firmware,
-            speed: Speed::Fast,
+            model: Arc::clone(&model),
+            time_scale: Speed::Fast.time_scale(),
             seed: seed as u64,
+            memory: Object::new(),
+            faults: Vec::new(),
         });
     fleet.start(devices.collect());
     while fleet.states().iter().any(|(_, state)| *state != DeviceState::Connected) {

@@ -11,6 +11,7 @@ use hub_client::HubClient;
 use hub_protocol::{
     DeviceConnectionString, DeviceId, ErrorCode,
     identity::{Authentication, ExportImportDevice, ImportMode, MAX_BULK, SymmetricKey},
+    merge::Object,
     sas::SasKey,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,7 +32,7 @@ use crate::{
 const READS: usize = 16;
 
 pub(crate) async fn run(arguments: Simulate, target: &Target, output: Output) -> Result<()> {
-    let model = device_sim::Model::from(arguments.model);
+    let model = arguments.model;
     let prefix = arguments.prefix.as_ref().map_or(model.name(), DeviceId::as_str);
     let ids = names(prefix, arguments.count)?;
     let mut stop = Stop::listen()?;
@@ -54,9 +55,11 @@ pub(crate) async fn run(arguments: Simulate, target: &Target, output: Output) ->
         .enumerate()
         .map(|(seed, connection)| SimulatedDevice {
             connection,
-            model,
-            speed: arguments.speed.into(),
+            model: Arc::clone(&model),
+            time_scale: arguments.speed.time_scale(),
             seed: seed as u64,
+            memory: Object::new(),
+            faults: Vec::new(),
         });
     fleet.start(devices.collect());
     let followed = tokio::select! {
