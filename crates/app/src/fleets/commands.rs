@@ -26,29 +26,29 @@ pub(super) fn no_fleet() -> AppError {
     AppError::new(Code::NotFound, "There is no such fleet.").hint("It may have been deleted, or belong to another hub.")
 }
 
+/// A hub that is not on this machine is burdened only with what the person has seen and confirmed.
+fn confirmed(host: &str, load: &FleetLoad, confirmation: Option<LoadConfirmation>) -> Result<()> {
+    let seen = LoadConfirmation {
+        devices: load.devices,
+        messages_per_day: load.messages_per_day,
+    };
+    if confirmation == Some(seen) {
+        return Ok(());
+    }
+    let units = if load.units == 1 { "unit" } else { "units" };
+    let text = format!(
+        "{} simulated devices would send {host} up to {} messages a day, which takes tier {}, {} {units}.",
+        load.devices, load.messages_per_day, load.tier, load.units
+    );
+    Err(AppError::new(Code::NeedsConfirmation, text).hint("Confirm these numbers to go on."))
+}
+
 impl OpenHub {
-    /// A hub that is not on this machine is burdened only with what the person has seen and
-    /// confirmed.
     fn confirmed(&self, load: &FleetLoad, confirmation: Option<LoadConfirmation>) -> Result<()> {
-        if self.saved.kind == HubKind::Local {
-            return Ok(());
+        match self.saved.kind {
+            HubKind::Local => Ok(()),
+            HubKind::Remote => confirmed(&self.saved.host_name, load, confirmation),
         }
-        let seen = LoadConfirmation {
-            devices: load.devices,
-            messages_per_day: load.messages_per_day,
-        };
-        if confirmation == Some(seen) {
-            return Ok(());
-        }
-        let units = if load.units == 1 { "unit" } else { "units" };
-        Err(AppError::new(
-            Code::NeedsConfirmation,
-            format!(
-                "{} simulated devices would send {} up to {} messages a day, which takes tier {}, {} {units}.",
-                load.devices, self.saved.host_name, load.messages_per_day, load.tier, load.units
-            ),
-        )
-        .hint("Confirm these numbers to go on."))
     }
 
     fn entry<T>(&self, id: u32, look: impl FnOnce(&mut FleetEntry) -> Result<T>) -> Result<T> {
@@ -390,5 +390,31 @@ impl OpenHub {
         let inner = self.simulator.lock();
         let ours = inner.devices.iter().filter(|(_, device)| device.fleet == fleet && wanted(device.state));
         ours.map(|(id, _)| id.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hub_in_use_takes_only_the_very_load_that_was_confirmed() {
+        let load = load_view(&Load::new(600, 500_000, 50));
+        let confirmation = LoadConfirmation {
+            devices: 600,
+            messages_per_day: 500_000,
+        };
+        assert!(confirmed("h.azure-devices.net", &load, Some(confirmation)).is_ok());
+        let fewer = LoadConfirmation {
+            devices: 5,
+            ..confirmation
+        };
+        for said in [None, Some(fewer)] {
+            let error = confirmed("h.azure-devices.net", &load, said).unwrap_err();
+            assert_eq!(error.code, Code::NeedsConfirmation);
+            for fact in ["600", "500000", "S1, 2 units", "h.azure-devices.net"] {
+                assert!(error.message.contains(fact), "{}", error.message);
+            }
+        }
     }
 }
