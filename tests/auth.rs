@@ -216,21 +216,15 @@ async fn a_simulated_device_waits_when_it_cannot_trust_the_hub() {
     let device = world.device("pump").await;
     let fleet = crate::support::world::fleet(world.hub.addresses().mqtt_port, &elsewhere.tls, |options| options);
     let mut events = fleet.subscribe();
-    fleet.start(vec![device_sim::SimulatedDevice {
-        connection: device,
-        model: device_sim::Model::find("reboot").unwrap(),
-        time_scale: crate::support::world::FAST,
-        seed: 1,
-        memory: serde_json::Map::new(),
-        faults: Vec::new(),
-    }]);
+    fleet.start(vec![crate::support::world::simulated(device, "reboot")]);
     let reason = crate::support::soon("a reason", async {
         loop {
-            match events.recv().await.unwrap().state {
-                device_sim::DeviceState::Waiting { reason, .. } | device_sim::DeviceState::Refused { reason, .. } => {
-                    return reason;
-                }
-                _ => {}
+            use device_sim::{
+                DeviceState::{Refused, Waiting},
+                News::State,
+            };
+            if let State(Waiting { reason, .. } | Refused { reason, .. }) = events.recv().await.unwrap().news {
+                return reason;
             }
         }
     })

@@ -198,20 +198,26 @@ pub(crate) fn fleet(
 }
 
 pub(crate) async fn start(fleet: &Fleet, devices: Vec<DeviceConnectionString>, model: &str) {
-    let model = Model::find(model).unwrap();
+    let devices = devices.into_iter().map(|connection| simulated(connection, model));
+    start_all(fleet, devices.collect()).await;
+}
+
+/// A device of a built-in model, at the fast speed.
+pub(crate) fn simulated(connection: DeviceConnectionString, model: &str) -> SimulatedDevice {
+    SimulatedDevice {
+        connection,
+        model: Model::find(model).unwrap(),
+        time_scale: FAST,
+        seed: 7,
+        memory: Object::new(),
+        faults: Vec::new(),
+    }
+}
+
+/// Returns once all are connected.
+pub(crate) async fn start_all(fleet: &Fleet, devices: Vec<SimulatedDevice>) {
     let mut events = fleet.subscribe();
-    let devices = devices
-        .into_iter()
-        .enumerate()
-        .map(|(seed, connection)| SimulatedDevice {
-            connection,
-            model: Arc::clone(&model),
-            time_scale: FAST,
-            seed: seed as u64,
-            memory: Object::new(),
-            faults: Vec::new(),
-        });
-    fleet.start(devices.collect());
+    fleet.start(devices);
     soon("every device to connect", async {
         while fleet.states().iter().any(|(_, state)| *state != DeviceState::Connected) {
             // A lag is no matter: the states are looked at afresh.

@@ -31,13 +31,6 @@ pub(crate) fn delay(trouble: Trouble, failures: u32, random: f64) -> Duration {
     full.mul_f64(0.5 + random / 2.0)
 }
 
-/// A seed that depends on the device alone, the same on every machine (FNV-1a).
-pub(crate) fn seed(device_id: &str, seed: u64) -> u64 {
-    device_id.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -55,13 +48,6 @@ mod tests {
     fn the_first_wait_is_short_and_grows() {
         assert!(delay(Trouble::Lost, 1, 0.99) < Duration::from_millis(500));
         assert!(delay(Trouble::Lost, 4, 0.0) >= Duration::from_secs(2));
-    }
-
-    #[test]
-    fn devices_differ_in_their_seeds_and_keep_them() {
-        assert_ne!(seed("pump-1", 7), seed("pump-2", 7));
-        assert_ne!(seed("pump-1", 7), seed("pump-1", 8));
-        assert_eq!(seed("pump-1", 7), seed("pump-1", 7));
     }
 
     proptest! {

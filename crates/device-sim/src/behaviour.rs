@@ -115,6 +115,11 @@ impl Behaviour {
         }
     }
 
+    /// The same device after a power cut: it knows nothing yet.
+    pub(crate) fn reborn(&self) -> Self {
+        Self::new(Arc::clone(&self.model))
+    }
+
     pub(crate) fn model(&self) -> &Model {
         &self.model
     }

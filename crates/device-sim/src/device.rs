@@ -1,30 +1,34 @@
-//! One simulated device: a task that keeps a connection, serves methods and renews its token.
+//! One simulated device: a task that keeps a connection, runs routines, sends telemetry and renews
+//! its token.
 
 use std::{
+    future::Future,
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
-use hub_protocol::{DeviceConnectionString, sas, topic::UserName};
+use hub_protocol::{DeviceConnectionString, merge::Object, sas, topic::UserName};
 use rumqttc::mqttbytes::v4::{Connect, ConnectReturnCode, Packet};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    ConsoleKind, SimError,
     backoff::{self, Trouble},
     behaviour::Behaviour,
     fleet::Network,
-    handle::{Command, Handle},
+    handle::{Command, DeviceHandle, Handle},
     session::{Event, MethodCall, Session},
-    state::{DeviceState, StateCell, count},
+    state::DeviceState,
     wire::{self, Link, WireError},
 };
 
@@ -32,29 +36,43 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the hub may owe an answer before the connection counts as dead.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const PONG_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_RUNNING_METHODS: usize = 8;
+const MAX_ROUTINES: usize = 8;
+/// Before the twin is asked for again, when nothing could be done with it.
+const TWIN_PAUSE: Duration = Duration::from_secs(1);
+/// Nothing will happen by itself.
+const NEVER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(crate) struct Device {
-    pub(crate) connection: DeviceConnectionString,
-    pub(crate) network: Arc<Network>,
-    pub(crate) behaviour: Arc<Behaviour>,
-    pub(crate) handle: Handle,
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) state: Arc<StateCell>,
-    pub(crate) stop: CancellationToken,
-    pub(crate) random: fastrand::Rng,
-    pub(crate) session: Session,
-    pub(crate) waiting: Waiting,
-    pub(crate) methods: JoinSet<()>,
-    pub(crate) has_booted: bool,
+    connection: DeviceConnectionString,
+    network: Arc<Network>,
+    behaviour: Arc<Behaviour>,
+    handle: Handle,
+    commands: mpsc::Receiver<Box<Command>>,
+    stop: CancellationToken,
+    session: Session,
+    waiting: Waiting,
+    routines: JoinSet<()>,
+    /// One for each telemetry of the model, from the first connect on.
+    timers: Box<[Timer]>,
+    has_booted: bool,
+    /// When to ask for the twin again.
+    twin_at: Option<Instant>,
+    /// In a row, and since the start.
+    failures: u32,
+    all_failures: u64,
 }
 
 /// Who waits for which answer of the hub.
 #[derive(Default)]
-pub(crate) struct Waiting {
+struct Waiting {
     reports: Vec<(u32, oneshot::Sender<Result<(), u16>>)>,
-    messages: Vec<(u16, oneshot::Sender<()>)>,
+    messages: Vec<(u32, oneshot::Sender<Result<(), SimError>>)>,
     restarts: Vec<oneshot::Sender<()>>,
+}
+
+struct Timer {
+    next: Instant,
+    tick: u64,
 }
 
 /// Why a connection ended.
@@ -62,63 +80,168 @@ enum End {
     Stopped,
     TokenRenewal,
     Restart(Duration),
+    PowerCut,
+    KeptOffline,
     Lost(WireError),
 }
 
 impl Device {
+    pub(crate) fn new(
+        connection: DeviceConnectionString,
+        network: Arc<Network>,
+        behaviour: Behaviour,
+        (handle, commands): (Handle, mpsc::Receiver<Box<Command>>),
+        stop: CancellationToken,
+    ) -> Self {
+        let session = Session::new(connection.device_id.as_str(), behaviour.needs_twin());
+        Self {
+            connection,
+            network,
+            behaviour: Arc::new(behaviour),
+            handle,
+            commands,
+            stop,
+            session,
+            waiting: Waiting::default(),
+            routines: JoinSet::new(),
+            timers: Box::default(),
+            has_booted: false,
+            twin_at: None,
+            failures: 0,
+            all_failures: 0,
+        }
+    }
+
     /// Runs until it is stopped. Dropping the task is safe too: nothing outlives it.
     pub(crate) async fn run(mut self) {
         let stop = self.stop.clone();
-        let mut failures = 0;
-        loop {
-            let pause = tokio::select! {
+        let mut pause = Duration::ZERO;
+        while self.rest(pause).await.is_continue() {
+            let opened = tokio::select! {
                 () = stop.cancelled() => break,
-                link = self.open() => match link {
-                    Ok(link) => {
-                        count(&self.handle.shared.tally.connects, 1);
-                        let began = Instant::now();
-                        let end = Box::pin(self.converse(link)).await;
-                        if began.elapsed() >= backoff::PROVEN {
-                            failures = 0;
-                        }
-                        match end {
-                            End::Stopped => break,
-                            End::TokenRenewal => {
-                                count(&self.handle.shared.tally.tokens_renewed, 1);
-                                continue;
-                            }
-                            End::Restart(off) => {
-                                let reason = "restarting".to_owned();
-                                self.state.set(DeviceState::Waiting { reason, retry_in: off });
-                                off
-                            }
-                            End::Lost(error) => self.failed(&error, &mut failures),
-                        }
-                    }
-                    Err(error) => self.failed(&error, &mut failures),
-                }
+                opened = self.open() => opened,
             };
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = sleep(pause) => {}
+            let end = match opened {
+                Ok(link) => {
+                    let began = Instant::now();
+                    let end = Box::pin(self.converse(link)).await;
+                    if began.elapsed() >= backoff::PROVEN {
+                        self.failures = 0;
+                    }
+                    end
+                }
+                Err(error) => End::Lost(error),
+            };
+            self.session.disconnected();
+            match self.ended(end) {
+                ControlFlow::Continue(next) => pause = next,
+                ControlFlow::Break(()) => break,
             }
         }
-        self.methods.shutdown().await;
-        self.state.set(DeviceState::Stopped);
+        self.routines.shutdown().await;
+        self.handle.set_state(DeviceState::Stopped);
+    }
+
+    /// Lives without a connection, for `pause` at least and until it may connect.
+    async fn rest(&mut self, pause: Duration) -> ControlFlow<()> {
+        let (handle, stop) = (self.handle.clone(), self.stop.clone());
+        let mut until = Instant::now() + pause;
+        let mut has_turn = false;
+        let mut is_kept = false;
+        loop {
+            let changed = handle.faults_changed();
+            let now = Instant::now();
+            if now >= until {
+                let reach = handle.reach(now);
+                if !reach.online {
+                    let retry_in = reach.until.unwrap_or(NEVER);
+                    let reason = "kept offline by a fault".to_owned();
+                    handle.set_state(DeviceState::Waiting { reason, retry_in });
+                    (until, is_kept, has_turn) = (now + retry_in, true, false);
+                } else if has_turn {
+                    return ControlFlow::Continue(());
+                } else {
+                    (until, is_kept, has_turn) = (self.network.ramp.turn(now), false, true);
+                    continue;
+                }
+            }
+            let wake = self.next_tick().map_or(until, |tick| tick.min(until));
+            tokio::select! {
+                () = stop.cancelled() => return ControlFlow::Break(()),
+                () = changed => if is_kept { until = Instant::now() },
+                command = self.commands.recv(), if self.session.has_room() => {
+                    match command.map(|command| self.obey(*command, false)) {
+                        Some(Ok(_)) => {}
+                        Some(Err(end)) => match self.ended(end) {
+                            ControlFlow::Continue(off) => until = until.max(Instant::now() + off),
+                            ControlFlow::Break(()) => return ControlFlow::Break(()),
+                        },
+                        None => return ControlFlow::Break(()),
+                    }
+                }
+                () = sleep_until(wake) => self.measure(Instant::now()),
+                Some(_) = self.routines.join_next(), if !self.routines.is_empty() => {}
+            }
+        }
+    }
+
+    /// Counts and tells why there is no connection, and says how long to wait.
+    fn ended(&mut self, end: End) -> ControlFlow<(), Duration> {
+        let handle = &self.handle;
+        ControlFlow::Continue(match end {
+            End::Stopped => return ControlFlow::Break(()),
+            End::TokenRenewal => {
+                handle.count(|tally| &tally.tokens_renewed, 1);
+                handle.note("renews its token".into());
+                Duration::ZERO
+            }
+            End::Restart(off) => {
+                handle.count(|tally| &tally.restarts, 1);
+                handle.note("restarts".into());
+                let reason = "restarting".to_owned();
+                handle.set_state(DeviceState::Waiting { reason, retry_in: off });
+                off
+            }
+            End::PowerCut => {
+                handle.count(|tally| &tally.restarts, 1);
+                handle.note("lost its power, and starts again".into());
+                self.routines.abort_all();
+                self.behaviour = Arc::new(self.behaviour.reborn());
+                self.session.forget();
+                self.waiting.reports.clear();
+                self.has_booted = false;
+                self.timers = Box::default();
+                Duration::ZERO
+            }
+            End::KeptOffline => {
+                handle.count(|tally| &tally.kept_offline, 1);
+                handle.note("is kept offline by a fault".into());
+                Duration::ZERO
+            }
+            End::Lost(error) => self.failed(&error),
+        })
     }
 
     /// Tells what went wrong and how long to wait.
-    fn failed(&mut self, error: &WireError, failures: &mut u32) -> Duration {
-        *failures = failures.saturating_add(1);
+    fn failed(&mut self, error: &WireError) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.all_failures += 1;
         let trouble = match error {
             WireError::Refused(ConnectReturnCode::ServiceUnavailable) => Trouble::Busy,
             WireError::Refused(_) => Trouble::Refused,
             _ => Trouble::Lost,
         };
-        let retry_in = backoff::delay(trouble, *failures, self.random.f64());
+        let handle = &self.handle;
+        match trouble {
+            Trouble::Refused => handle.count(|tally| &tally.refusals, 1),
+            Trouble::Lost | Trouble::Busy => handle.count(|tally| &tally.connections_lost, 1),
+        }
+        let random = handle.draw("backoff", self.all_failures);
+        let retry_in = backoff::delay(trouble, self.failures, random);
         let reason = error.to_string();
         tracing::debug!(device = %self.connection.device_id, %reason, ?retry_in, "no connection");
-        self.state.set(match trouble {
+        handle.note(format!("has no connection: {reason}; tries again in {retry_in:.1?}"));
+        handle.set_state(match trouble {
             Trouble::Refused => DeviceState::Refused { reason, retry_in },
             Trouble::Lost | Trouble::Busy => DeviceState::Waiting { reason, retry_in },
         });
@@ -126,8 +249,7 @@ impl Device {
     }
 
     async fn open(&mut self) -> Result<Link<TlsStream<TcpStream>>, WireError> {
-        sleep_until(self.network.ramp.turn(Instant::now())).await;
-        self.state.set(DeviceState::Connecting);
+        self.handle.set_state(DeviceState::Connecting);
         let name = without_port(
             self.connection
                 .gateway_host_name
@@ -147,44 +269,66 @@ impl Device {
         }
     }
 
+    /// The token ends by the device's own clock, which may be wrong.
     fn hello(&self) -> Connect {
         let (host, id) = (&self.connection.host_name, self.connection.device_id.as_str());
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let expiry = now + self.network.token_lifetime.as_secs().max(1);
+        let ends = self.handle.now().after(self.network.token_lifetime).unix_seconds();
+        let expiry = u64::try_from(ends).unwrap_or_default();
         let token = sas::sign(&format!("{host}/devices/{id}"), &self.connection.key, expiry, None);
         let mut connect = Connect::new(id);
         connect.clean_session = false;
         connect.keep_alive = u16::try_from(self.network.keep_alive.as_secs()).unwrap_or(u16::MAX);
-        connect.set_login(UserName::format(host, id, "twindeck-device-sim"), token.expose());
+        let mut user_name = UserName::format(host, id, "twindeck-device-sim");
+        if let Some(model_id) = self.behaviour.model().model_id() {
+            user_name = UserName::with_model(&user_name, model_id);
+        }
+        connect.set_login(user_name, token.expose());
         connect
     }
 
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(&mut self, mut link: Link<S>) -> End {
+        let (handle, stop) = (self.handle.clone(), self.stop.clone());
         let began = Instant::now();
+        handle.count(|tally| &tally.connects, 1);
+        handle.connected(began);
         let life = self.network.token_lifetime;
         let mut renew_at = began + life.mul_f64(0.85);
-        // A method that is being answered holds the renewal up, but not to the token's end.
+        // A routine that runs holds the renewal up, but not to the token's end.
         let renew_latest = began + life.mul_f64(0.95);
         let mut ping_at = began + self.network.keep_alive;
         let mut pinged = false;
         let mut answer_due = None;
-        let hello = self.session.connected();
-        if let Err(error) = link.send(&hello).await {
-            return End::Lost(error);
+        match self.session.stored() {
+            0 => {}
+            stored => handle.note(format!("sends what it stored: {stored} messages")),
         }
+        let mut packets = self.session.connected();
         loop {
+            match link.send(&packets).await {
+                Ok(()) => {}
+                // It can never be sent: waiting for it would block the queue.
+                Err(WireError::TooLarge) => handle.note("could not send what is too large for a hub".into()),
+                Err(error) => return End::Lost(error),
+            }
+            let changed = handle.faults_changed();
+            let now = Instant::now();
+            let reach = handle.reach(now);
+            if !reach.online {
+                return End::KeptOffline;
+            }
             let due = self
                 .session
                 .awaits_answer()
-                .then(|| *answer_due.get_or_insert_with(|| Instant::now() + ANSWER_TIMEOUT));
-            let wake = [Some(renew_at), Some(ping_at), due].into_iter().flatten().min();
-            tokio::select! {
-                () = self.stop.cancelled() => {
+                .then(|| *answer_due.get_or_insert_with(|| now + ANSWER_TIMEOUT));
+            let window = reach.until.map(|until| now + until);
+            let times = [Some(ping_at), due, window, self.twin_at, self.next_tick()];
+            let wake = times.into_iter().flatten().fold(renew_at, Instant::min);
+            packets = tokio::select! {
+                () = stop.cancelled() => {
                     link.close().await;
                     return End::Stopped;
                 }
+                () = changed => Vec::new(),
                 packet = link.receive() => {
                     let packet = match packet {
                         Ok(packet) => packet,
@@ -195,138 +339,237 @@ impl Device {
                         ping_at = Instant::now() + self.network.keep_alive;
                     }
                     answer_due = None;
-                    let (reply, event) = self.session.received(packet);
-                    let reply = match event.map(|event| self.happened(event)).unwrap_or_default() {
-                        Some(refusal) => reply.into_iter().chain([refusal]).collect(),
-                        None => Vec::from_iter(reply),
-                    };
-                    if !reply.is_empty() && let Err(error) = link.send(&reply).await {
-                        return End::Lost(error);
-                    }
+                    let received = self.session.received(packet);
+                    let refusal = received.event.and_then(|event| self.happened(event));
+                    received.replies.into_iter().chain(refusal).collect()
                 }
                 command = self.commands.recv(), if self.session.has_room() => {
-                    let packet = match command.map(|command| self.obey(command)) {
-                        Some(Ok(packet)) => packet,
-                        Some(Err(off)) => return End::Restart(off),
+                    match command.map(|command| self.obey(*command, true)) {
+                        Some(Ok(packets)) => packets,
+                        Some(Err(end)) => return end,
                         None => return End::Stopped,
-                    };
-                    match link.send(&[packet]).await {
-                        Ok(()) => {}
-                        // It can never be sent: waiting for it would block the queue.
-                        Err(WireError::TooLarge) => tracing::warn!("a packet was too large to send"),
-                        Err(error) => return End::Lost(error),
                     }
                 }
-                () = sleep_until(wake.unwrap_or(renew_at)) => {
+                () = sleep_until(wake) => {
                     let now = Instant::now();
                     if due.is_some_and(|due| now >= due) {
                         return End::Lost(WireError::Stuck);
                     }
                     if now >= renew_at {
-                        if self.methods.is_empty() || now >= renew_latest {
+                        if self.routines.is_empty() || now >= renew_latest {
                             link.close().await;
                             return End::TokenRenewal;
                         }
                         renew_at = renew_latest.min(now + Duration::from_secs(1));
                     }
+                    self.measure(now);
+                    let mut packets = self.session.messages();
+                    if self.twin_at.is_some_and(|at| now >= at) {
+                        self.twin_at = None;
+                        packets.push(self.session.ask_twin());
+                    }
                     if now >= ping_at {
                         if pinged {
                             return End::Lost(WireError::Stuck);
                         }
-                        if let Err(error) = link.send(&[Packet::PingReq]).await {
-                            return End::Lost(error);
-                        }
+                        packets.push(Packet::PingReq);
                         pinged = true;
                         ping_at = now + PONG_TIMEOUT.min(self.network.keep_alive / 2);
                     }
+                    packets
                 }
-                Some(_) = self.methods.join_next(), if !self.methods.is_empty() => {}
-            }
+                Some(_) = self.routines.join_next(), if !self.routines.is_empty() => Vec::new(),
+            };
         }
     }
 
-    /// A packet to send, or the time to be off before connecting again.
-    fn obey(&mut self, command: Command) -> Result<Packet, Duration> {
+    /// The packets to send, if there is a connection; or the end of it.
+    fn obey(&mut self, command: Command, is_connected: bool) -> Result<Vec<Packet>, End> {
+        let sent = |text, body: &bytes::Bytes| {
+            self.handle.log(ConsoleKind::Sent, text, || {
+                Some(String::from_utf8_lossy(body).into_owned())
+            });
+        };
         match command {
-            Command::Report { body, done } => {
+            Command::Report { what, body, done } => {
+                sent(format!("reported {what}"), &body);
                 let (ticket, packet) = self.session.report(body);
                 self.waiting.reports.push((ticket, done));
-                Ok(packet)
+                Ok(vec![packet])
             }
-            Command::Message { body, done } => {
-                let (ticket, packet) = self.session.message(body);
-                self.waiting.messages.push((ticket, done));
-                Ok(packet)
+            Command::Message { body, created, done } => {
+                sent("telemetry".into(), &body);
+                let ticket = self.store(body, created);
+                self.waiting.messages.extend(done.map(|done| (ticket, done)));
+                Ok(self.session.messages())
             }
-            Command::Respond {
-                request_id,
-                status,
-                body,
-            } => Ok(Session::respond(&request_id, status, body)),
-            Command::Restart { off, up } => {
-                self.waiting.restarts.push(up);
-                Err(off)
+            Command::Respond { call, .. } if !is_connected => {
+                let text = format!("could not answer {}: there is no connection", call.name);
+                self.handle.note(text);
+                Ok(Vec::new())
             }
+            Command::Respond { call, status, body } => {
+                sent(format!("answered {} with {status}", call.name), &body);
+                Ok(vec![Session::respond(&call.request_id, status, body)])
+            }
+            Command::Restart { off, done } => {
+                self.waiting.restarts.push(done);
+                Err(End::Restart(off))
+            }
+            Command::PowerCut => Err(End::PowerCut),
         }
     }
 
     /// Acts on an event; the packet is an immediate answer.
     fn happened(&mut self, event: Event) -> Option<Packet> {
         match event {
-            Event::Subscribed => {
-                self.state.set(DeviceState::Connected);
-                for up in self.waiting.restarts.drain(..) {
-                    let _ = up.send(());
-                }
-            }
+            Event::Subscribed => self.subscribed(),
             Event::NotSubscribed => {
                 tracing::warn!(device = %self.connection.device_id, "the hub refused a subscription");
+                self.handle.note("was refused a subscription by the hub".into());
             }
             Event::Twin { desired, reported } => {
-                let booted = !std::mem::replace(&mut self.has_booted, true);
-                let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
-                self.methods.spawn(Box::pin(async move {
-                    behaviour.connected(&handle, desired, reported, booted).await;
-                }));
+                let detail = || Some(json!({ "desired": desired, "reported": reported }).to_string());
+                self.handle.log(ConsoleKind::Received, "its twin".into(), detail);
+                let is_boot = !self.has_booted;
+                if self.connected(desired, reported, is_boot) {
+                    self.has_booted = true;
+                } else {
+                    self.twin_at = Some(Instant::now() + TWIN_PAUSE);
+                }
             }
-            Event::Desired(patch) => {
-                let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
-                self.methods
-                    .spawn(Box::pin(async move { behaviour.desired_changed(&handle, patch).await }));
+            Event::NoTwin(status) => {
+                self.handle
+                    .note(format!("was given no twin: the hub answered {status}"));
+                let wait = backoff::delay(Trouble::Busy, 1, self.handle.draw("twin", 0));
+                self.twin_at = Some(Instant::now() + wait);
             }
+            Event::Desired(patch) => self.desired(patch),
             Event::Method(call) => return self.serve(call),
             // Whoever asked may have been dropped since.
             Event::ReportAnswered { ticket, outcome } => {
-                let place = self
-                    .waiting
-                    .reports
-                    .iter()
-                    .position(|(waiting, _)| *waiting == ticket)?;
-                let _ = self.waiting.reports.swap_remove(place).1.send(outcome);
+                if let Some(done) = take(&mut self.waiting.reports, ticket) {
+                    let _ = done.send(outcome);
+                }
             }
             Event::MessageTaken { ticket } => {
-                let place = self
-                    .waiting
-                    .messages
-                    .iter()
-                    .position(|(waiting, _)| *waiting == ticket)?;
-                let _ = self.waiting.messages.swap_remove(place).1.send(());
-                count(&self.handle.shared.tally.messages_sent, 1);
+                self.handle.count(|tally| &tally.messages_sent, 1);
+                if let Some(done) = take(&mut self.waiting.messages, ticket) {
+                    let _ = done.send(Ok(()));
+                }
             }
         }
         None
     }
 
-    fn serve(&mut self, call: MethodCall) -> Option<Packet> {
-        if self.methods.len() >= MAX_RUNNING_METHODS {
-            let body = json!({ "message": "the device is busy with other methods" }).to_string();
-            return Some(Session::respond(&call.request_id, 429, body.into()));
+    fn subscribed(&mut self) {
+        self.handle.note("is connected".into());
+        self.handle.set_state(DeviceState::Connected);
+        for restarted in self.waiting.restarts.drain(..) {
+            // The routine may have been dropped since.
+            let _ = restarted.send(());
         }
-        let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
-        self.methods
-            .spawn(Box::pin(async move { behaviour.serve(&handle, call).await }));
-        None
+        if !self.session.wants_twin() && !self.has_booted {
+            self.has_booted = self.connected(Object::new(), Object::new(), true);
+        }
+        if self.timers.is_empty() {
+            let (handle, now) = (&self.handle, Instant::now());
+            let telemetry = self.behaviour.model().telemetry().iter();
+            let timers = telemetry.map(|telemetry| Timer {
+                next: now
+                    + telemetry
+                        .every()
+                        .mul_f64(handle.draw(&format!("telemetry/{}", telemetry.name()), 0)),
+                tick: 0,
+            });
+            self.timers = timers.collect();
+        }
     }
+
+    fn connected(&mut self, desired: Object, reported: Object, is_boot: bool) -> bool {
+        let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
+        self.start(async move { behaviour.connected(&handle, desired, reported, is_boot).await })
+    }
+
+    fn desired(&mut self, patch: Object) {
+        let names = patch.keys().filter(|name| !name.starts_with('$'));
+        let names = names.map(String::as_str).collect::<Vec<_>>().join(", ");
+        let detail = || Some(Value::Object(patch.clone()).to_string());
+        self.handle
+            .log(ConsoleKind::Received, format!("desired {names}"), detail);
+        let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
+        if !self.start(async move { behaviour.desired_changed(&handle, patch).await }) {
+            // Too much is going on; the whole twin will tell of this change as well.
+            self.twin_at = Some(Instant::now() + TWIN_PAUSE);
+        }
+    }
+
+    fn serve(&mut self, call: MethodCall) -> Option<Packet> {
+        let detail = || Some(call.payload.to_string());
+        self.handle
+            .log(ConsoleKind::Received, format!("method {}", call.name), detail);
+        let request_id = call.request_id.clone();
+        let (behaviour, handle) = (Arc::clone(&self.behaviour), self.handle.clone());
+        if self.start(async move { behaviour.serve(&handle, call).await }) {
+            return None;
+        }
+        let body = json!({ "message": "the device is busy with other methods" }).to_string();
+        Some(Session::respond(&request_id, 429, body.into()))
+    }
+
+    /// Runs a routine, unless too many run already.
+    fn start(&mut self, routine: impl Future<Output = ()> + Send + 'static) -> bool {
+        let has_room = self.routines.len() < MAX_ROUTINES;
+        if has_room {
+            self.routines.spawn(Box::pin(routine));
+        }
+        has_room
+    }
+
+    fn next_tick(&self) -> Option<Instant> {
+        self.timers.iter().map(|timer| timer.next).min()
+    }
+
+    /// Stores the telemetry that is due.
+    fn measure(&mut self, now: Instant) {
+        for index in 0..self.timers.len() {
+            let model = self.behaviour.model();
+            let (timer, telemetry) = (&mut self.timers[index], &model.telemetry()[index]);
+            if timer.next > now {
+                continue;
+            }
+            let tick = timer.tick;
+            timer.tick += 1;
+            // Late ones are not made up for in a burst.
+            timer.next = (timer.next + telemetry.every()).max(now);
+            if self.handle.is_silent() {
+                continue;
+            }
+            let message = telemetry
+                .message(|what, occasion| self.handle.draw(what, occasion), tick)
+                .to_string();
+            let text = format!("telemetry {}", telemetry.name());
+            self.handle.log(ConsoleKind::Sent, text, || Some(message.clone()));
+            let created = self.handle.now();
+            self.store(message.into(), created);
+        }
+    }
+
+    fn store(&mut self, body: bytes::Bytes, created: hub_protocol::Timestamp) -> u32 {
+        let (ticket, dropped) = self.session.store(body, created);
+        self.handle.count(|tally| &tally.messages_dropped, dropped.len() as u64);
+        for ticket in dropped {
+            if let Some(done) = take(&mut self.waiting.messages, ticket) {
+                let _ = done.send(Err(SimError::Dropped));
+            }
+        }
+        ticket
+    }
+}
+
+fn take<T>(waiting: &mut Vec<(u32, T)>, ticket: u32) -> Option<T> {
+    let place = waiting.iter().position(|(waiting, _)| *waiting == ticket)?;
+    Some(waiting.swap_remove(place).1)
 }
 
 fn without_port(host_name: &str) -> &str {

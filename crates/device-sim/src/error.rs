@@ -1,5 +1,7 @@
 //! What can go wrong in a simulation, for whoever started it.
 
+use crate::fault::InvalidFault;
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
     #[error("there is no device model {name:?}; there is {}", crate::model::all_names())]
@@ -14,4 +16,8 @@ pub enum SimError {
     TooLarge,
     #[error("the device was stopped")]
     Stopped,
+    #[error("the message was dropped: too many newer ones came while there was no connection")]
+    Dropped,
+    #[error(transparent)]
+    Fault(#[from] InvalidFault),
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -10,23 +10,21 @@ use hub_protocol::{DeviceConnectionString, DeviceId, merge::Object};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::{
-    sync::{Semaphore, broadcast, mpsc},
-    task::{JoinHandle, JoinSet},
+    sync::{Semaphore, broadcast},
+    task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Counters, DeviceState, Fault, FleetEvent, Model, SimError, backoff,
+    ConsoleLine, Counters, DeviceState, Fault, FleetEvent, Model, SimError,
     behaviour::Behaviour,
-    device::{Device, Ramp, Waiting},
-    handle::{DeviceHandle, Handle, Itself, Shared},
-    random::Random,
-    session::Session,
-    state::{StateCell, Tally},
+    device::{Device, Ramp},
+    fault,
+    handle::{Birth, DeviceHandle, Handle, Shared},
+    state::Tally,
 };
 
 const DOWNLOADS_AT_ONCE: usize = 64;
-const COMMANDS: usize = 4;
 /// Listeners that fall further behind are told how many events they missed.
 const EVENTS: usize = 4096;
 
@@ -62,10 +60,10 @@ impl FleetOptions {
 pub struct SimulatedDevice {
     pub connection: DeviceConnectionString,
     pub model: Arc<Model>,
-    /// What waits of its routines are multiplied with; 1.0 is the tutorials' time.
+    /// What waits of the model's steps are multiplied with: 1.0 is the tutorials' time.
     pub time_scale: f64,
     pub seed: u64,
-    /// What it remembers from before, if it ran before.
+    /// What [`News::Memory`](crate::News) told last; empty for a new device.
     pub memory: Object,
     /// The faults it has; their share of `devices` is not looked at again.
     pub faults: Vec<Fault>,
@@ -84,7 +82,6 @@ pub(crate) struct Network {
 struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
-    state: Arc<StateCell>,
     handle: Handle,
 }
 
@@ -92,7 +89,6 @@ struct Running {
 pub struct Fleet {
     network: Arc<Network>,
     shared: Arc<Shared>,
-    events: broadcast::Sender<FleetEvent>,
     stop: CancellationToken,
     devices: Mutex<HashMap<DeviceId, Running>>,
 }
@@ -116,6 +112,7 @@ impl Fleet {
             downloads: download_client(options.download_tls)?,
             download_slots: Semaphore::new(DOWNLOADS_AT_ONCE),
             tally: Tally::default(),
+            events: broadcast::Sender::new(EVENTS),
         };
         let network = Network {
             tls: options.tls,
@@ -130,7 +127,6 @@ impl Fleet {
         Ok(Self {
             network: Arc::new(network),
             shared: Arc::new(shared),
-            events: broadcast::Sender::new(EVENTS),
             stop: CancellationToken::new(),
             devices: Mutex::default(),
         })
@@ -152,41 +148,25 @@ impl Fleet {
     }
 
     fn launch(&self, device: SimulatedDevice) -> Running {
-        let id = device.connection.device_id.clone();
-        let state = Arc::new(StateCell::new(id.clone(), self.events.clone()));
-        let (commands, received) = mpsc::channel(COMMANDS);
-        let handle = Handle {
-            device: Arc::new(Itself {
-                id: id.clone(),
-                random: Random::new(device.seed, id.as_str()),
-                time_scale: device.time_scale,
-                memory: Mutex::new(device.memory),
-                faults: device.faults,
-                occasions: AtomicU64::new(0),
-            }),
-            commands,
-            shared: Arc::clone(&self.shared),
+        let birth = Birth {
+            device_id: device.connection.device_id.clone(),
+            time_scale: device.time_scale,
+            seed: device.seed,
+            memory: device.memory,
+            faults: device.faults,
         };
+        let (handle, commands) = Handle::new(birth, Arc::clone(&self.shared));
         let stop = self.stop.child_token();
-        let random = fastrand::Rng::with_seed(backoff::seed(id.as_str(), device.seed));
-        let task = Device {
-            connection: device.connection,
-            network: Arc::clone(&self.network),
-            behaviour: Arc::new(Behaviour::new(device.model)),
-            handle: handle.clone(),
-            commands: received,
-            state: Arc::clone(&state),
-            stop: stop.clone(),
-            random,
-            session: Session::new(id.as_str()),
-            waiting: Waiting::default(),
-            methods: JoinSet::new(),
-            has_booted: false,
-        };
+        let task = Device::new(
+            device.connection,
+            Arc::clone(&self.network),
+            Behaviour::new(device.model),
+            (handle.clone(), commands),
+            stop.clone(),
+        );
         Running {
             stop,
             task: tokio::spawn(Box::pin(task.run())),
-            state,
             handle,
         }
     }
@@ -207,15 +187,40 @@ impl Fleet {
         finish(stopping).await;
     }
 
-    /// Drops a device's connection as a power cut would; it connects again at once.
+    /// Cuts a device's power: its connection and what it is doing are gone, its memory is not. It
+    /// starts again at once.
     pub async fn restart(&self, id: &DeviceId) -> Result<(), SimError> {
-        self.handle(id)?.restart(Duration::ZERO).await;
+        self.handle(id)?.power_cut().await
+    }
+
+    /// Replaces the faults of a running device, effective at once. Windows in which it is offline
+    /// count from now.
+    pub fn set_faults(&self, id: &DeviceId, faults: Vec<Fault>) -> Result<(), SimError> {
+        fault::check_all(&faults)?;
+        self.handle(id)?.set_faults(faults);
         Ok(())
     }
 
-    /// Sends one telemetry message and waits until the hub has taken it.
+    /// `None` for a device that is not running.
+    pub fn faults(&self, id: &DeviceId) -> Option<Vec<Fault>> {
+        Some(self.handle(id).ok()?.faults())
+    }
+
+    /// What the device remembers beyond what its model gives it; `None` for one that is not running.
+    pub fn memory(&self, id: &DeviceId) -> Option<Object> {
+        Some(self.handle(id).ok()?.memory())
+    }
+
+    /// The last lines of a device's console, and those to come. While it is watched, more lines
+    /// are kept, and details with them.
+    pub fn console(&self, id: &DeviceId) -> Result<(Vec<ConsoleLine>, broadcast::Receiver<ConsoleLine>), SimError> {
+        Ok(self.handle(id)?.console())
+    }
+
+    /// Sends one telemetry message and waits until the hub has taken it; stores it while there is
+    /// no connection.
     pub async fn send_telemetry(&self, id: &DeviceId, payload: &Value) -> Result<(), SimError> {
-        self.handle(id)?.message(payload).await
+        self.handle(id)?.deliver(payload).await
     }
 
     /// Running devices and their states, in no particular order.
@@ -223,18 +228,19 @@ impl Fleet {
         let devices = self.lock();
         devices
             .iter()
-            .map(|(id, device)| (id.clone(), device.state.get()))
+            .map(|(id, device)| (id.clone(), device.handle.state()))
             .collect()
     }
 
     /// `None` for a device that is not running.
     pub fn state(&self, id: &DeviceId) -> Option<DeviceState> {
-        self.lock().get(id).map(|device| device.state.get())
+        self.lock().get(id).map(|device| device.handle.state())
     }
 
-    /// Changes from now on; take `states` after subscribing, and again when told of a lag.
+    /// Changes from now on; take `states` and each `memory` after subscribing, and again when told
+    /// of a lag.
     pub fn subscribe(&self) -> broadcast::Receiver<FleetEvent> {
-        self.events.subscribe()
+        self.shared.events.subscribe()
     }
 
     pub fn counters(&self) -> Counters {

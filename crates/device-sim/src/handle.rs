@@ -1,11 +1,9 @@
-//! What a model may do: the narrow door between a device's behaviour and its connection.
+//! The narrow door between a device's behaviour and its connection.
 
 use std::{
     future::Future,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    num::NonZeroU64,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -16,12 +14,17 @@ use hub_protocol::{
 };
 use reqwest::Url;
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, Semaphore, broadcast, futures::Notified, mpsc, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
 
 use crate::{
-    SimError,
-    download::{self, DownloadError, Package},
-    fault::{Fault, FaultKind, Point},
+    ConsoleKind, ConsoleLine, DeviceState, Fault, FaultKind, FleetEvent, News, SimError,
+    console::Console,
+    download::{self, Attempt, DownloadError, Line, Package},
+    fault::Point,
+    faults::{Faults, Reach},
     random::Random,
     session::MethodCall,
     state::{Tally, count},
@@ -73,26 +76,31 @@ pub(crate) trait DeviceHandle: Send + Sync {
     fn download(&self, url: Url) -> impl Future<Output = Result<Package, DownloadError>> + Send;
 }
 
-/// What a model asks of its device's task.
+/// What is asked of a device's task.
 pub(crate) enum Command {
     Report {
+        /// The names of the properties.
+        what: String,
         body: Bytes,
         done: oneshot::Sender<Result<(), u16>>,
     },
     Respond {
-        request_id: String,
+        call: MethodCall,
         status: i32,
         body: Bytes,
     },
     Message {
         body: Bytes,
-        done: oneshot::Sender<()>,
+        created: Timestamp,
+        /// Told when the hub has taken it, or that it was dropped.
+        done: Option<oneshot::Sender<Result<(), SimError>>>,
     },
     Restart {
         off: Duration,
-        /// Told once the hub reaches the device again.
-        up: oneshot::Sender<()>,
+        /// Told when the hub reaches the device again.
+        done: oneshot::Sender<()>,
     },
+    PowerCut,
 }
 
 /// What all devices of a fleet share.
@@ -101,108 +109,240 @@ pub(crate) struct Shared {
     /// A fleet that updates as a whole must not open thousands of downloads at once.
     pub(crate) download_slots: Semaphore,
     pub(crate) tally: Tally,
+    pub(crate) events: broadcast::Sender<FleetEvent>,
+}
+
+/// What is known of a device inside and outside its task.
+struct Known {
+    device_id: DeviceId,
+    time_scale: f64,
+    random: Random,
+    fleet: Arc<Shared>,
+    /// Boxed, as a channel keeps room for many commands and a fleet has many channels.
+    commands: mpsc::Sender<Box<Command>>,
+    state: Mutex<DeviceState>,
+    console: Mutex<Console>,
+    memory: Mutex<Object>,
+    faults: Mutex<Faults>,
+    faults_changed: Notify,
+    first_connect: OnceLock<Instant>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Handle {
-    pub(crate) device: Arc<Itself>,
-    pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) shared: Arc<Shared>,
-}
-
-/// What a device knows of itself.
-pub(crate) struct Itself {
-    pub(crate) id: DeviceId,
-    pub(crate) random: Random,
-    pub(crate) time_scale: f64,
-    pub(crate) memory: Mutex<Object>,
-    pub(crate) faults: Vec<Fault>,
-    pub(crate) occasions: AtomicU64,
-}
+pub(crate) struct Handle(Arc<Known>);
 
 /// The hub's limit on a twin's section is 32 KiB and on a message 256 KiB.
 const MAX_REPORT: usize = 64 * 1024;
 const MAX_MESSAGE: usize = 256 * 1024;
 const REPORT_TRIES: u32 = 5;
+const COMMANDS: usize = 4;
+/// Before a download is resumed for the first time; doubles from then on.
+const RESUME_AFTER: Duration = Duration::from_millis(200);
+
+/// What a device starts with.
+pub(crate) struct Birth {
+    pub(crate) device_id: DeviceId,
+    pub(crate) time_scale: f64,
+    pub(crate) seed: u64,
+    pub(crate) memory: Object,
+    pub(crate) faults: Vec<Fault>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Handle {
-    pub(crate) async fn message(&self, payload: &Value) -> Result<(), SimError> {
+    pub(crate) fn new(birth: Birth, fleet: Arc<Shared>) -> (Self, mpsc::Receiver<Box<Command>>) {
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let random = Random::new(birth.seed, birth.device_id.as_str());
+        let known = Known {
+            device_id: birth.device_id,
+            time_scale: birth.time_scale,
+            random,
+            fleet,
+            commands,
+            state: Mutex::new(DeviceState::Connecting),
+            console: Mutex::default(),
+            memory: Mutex::new(birth.memory),
+            faults: Mutex::new(Faults::new(random, birth.faults)),
+            faults_changed: Notify::new(),
+            first_connect: OnceLock::new(),
+        };
+        (Self(Arc::new(known)), received)
+    }
+
+    pub(crate) fn state(&self) -> DeviceState {
+        lock(&self.0.state).clone()
+    }
+
+    pub(crate) fn set_state(&self, state: DeviceState) {
+        {
+            let mut current = lock(&self.0.state);
+            if *current == state {
+                return;
+            }
+            *current = state.clone();
+        }
+        self.tell(News::State(state));
+    }
+
+    fn tell(&self, news: News) {
+        // Nobody listening is fine.
+        let _ = self.0.fleet.events.send(FleetEvent {
+            device_id: self.0.device_id.clone(),
+            news,
+        });
+    }
+
+    /// A line for the console; `detail` is asked only while somebody watches.
+    pub(crate) fn log(&self, kind: ConsoleKind, text: String, detail: impl FnOnce() -> Option<String>) {
+        lock(&self.0.console).note(now(), kind, text, detail);
+    }
+
+    pub(crate) fn console(&self) -> (Vec<ConsoleLine>, broadcast::Receiver<ConsoleLine>) {
+        lock(&self.0.console).watch()
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        lock(&self.0.faults).list()
+    }
+
+    pub(crate) fn set_faults(&self, faults: Vec<Fault>) {
+        let age = self.age(Instant::now());
+        lock(&self.0.faults).replace(faults, age);
+        self.0.faults_changed.notify_waiters();
+    }
+
+    /// Completes when the faults are replaced after this call.
+    pub(crate) fn faults_changed(&self) -> Notified<'_> {
+        self.0.faults_changed.notified()
+    }
+
+    /// The windows of offline faults count from here.
+    pub(crate) fn connected(&self, now: Instant) {
+        self.0.first_connect.get_or_init(|| now);
+    }
+
+    fn age(&self, now: Instant) -> Duration {
+        let first = self.0.first_connect.get();
+        first.map_or(Duration::ZERO, |first| now.saturating_duration_since(*first))
+    }
+
+    /// Whether its faults let it have a connection, and how long from now that holds.
+    pub(crate) fn reach(&self, now: Instant) -> Reach {
+        if self.0.first_connect.get().is_none() {
+            return Reach {
+                online: true,
+                until: None,
+            };
+        }
+        let age = self.age(now);
+        let reach = lock(&self.0.faults).reach(age);
+        Reach {
+            until: reach.until.map(|until| until.saturating_sub(age)),
+            ..reach
+        }
+    }
+
+    /// Whether the fault Silent strikes this time.
+    pub(crate) fn is_silent(&self) -> bool {
+        let silent = |kind: &FaultKind| (*kind == FaultKind::Silent).then_some(());
+        lock(&self.0.faults).strike(silent).is_some()
+    }
+
+    pub(crate) async fn power_cut(&self) -> Result<(), SimError> {
+        self.command(Command::PowerCut).await
+    }
+
+    /// Returns once the hub has taken the message.
+    pub(crate) async fn deliver(&self, payload: &Value) -> Result<(), SimError> {
         let body = Bytes::from(payload.to_string());
         if body.len() > MAX_MESSAGE {
             return Err(SimError::TooLarge);
         }
         let (done, taken) = oneshot::channel();
-        self.command(Command::Message { body, done }).await?;
-        taken.await.map_err(|_| SimError::Stopped)
+        self.command(Command::Message {
+            body,
+            created: self.now(),
+            done: Some(done),
+        })
+        .await?;
+        taken.await.map_err(|_| SimError::Stopped)?
     }
 
     async fn command(&self, command: Command) -> Result<(), SimError> {
-        self.commands.send(command).await.map_err(|_| SimError::Stopped)
+        let sent = self.0.commands.send(Box::new(command)).await;
+        sent.map_err(|_| SimError::Stopped)
     }
 
-    fn count(&self, counter: impl Fn(&Tally) -> &AtomicU64, by: u64) {
-        count(counter(&self.shared.tally), by);
+    pub(crate) fn count(&self, counter: impl Fn(&Tally) -> &AtomicU64, by: u64) {
+        count(counter(&self.0.fleet.tally), by);
     }
 }
 
 impl DeviceHandle for Handle {
     fn device_id(&self) -> &str {
-        self.device.id.as_str()
+        self.0.device_id.as_str()
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp(time::OffsetDateTime::now_utc())
+        let skew = lock(&self.0.faults).skew();
+        Timestamp(now().0.saturating_add(time::Duration::seconds(skew)))
     }
 
     fn time_scale(&self) -> f64 {
-        self.device.time_scale
+        self.0.time_scale
     }
 
     fn draw(&self, what: &str, occasion: u64) -> f64 {
-        self.device.random.draw(what, occasion)
+        self.0.random.draw(what, occasion)
     }
 
     fn strike(&self, point: Point) -> Option<FaultKind> {
-        let occasion = self.device.occasions.fetch_add(1, Ordering::Relaxed);
-        let mut faults = self.device.faults.iter().enumerate();
-        let struck = faults.find(|(place, fault)| {
-            fault.kind.point() == Some(point) && self.draw(&format!("fault/{place}"), occasion) < fault.chance
-        });
-        struck.map(|(_, fault)| fault.kind.clone())
+        lock(&self.0.faults).strike(|kind| (kind.point() == Some(point)).then(|| kind.clone()))
     }
 
     fn memory(&self) -> Object {
-        self.device
-            .memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.0.memory).clone()
     }
 
     fn remember(&self, changes: &Object) {
-        let mut memory = self.device.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        merge::merge(&mut memory, changes);
+        let memory = {
+            let mut memory = lock(&self.0.memory);
+            merge::merge(&mut memory, changes);
+            memory.clone()
+        };
+        self.tell(News::Memory(memory));
     }
 
     fn note(&self, text: String) {
-        tracing::debug!(device = %self.device.id, "{text}");
+        self.log(ConsoleKind::Did, text, || None);
     }
 
-    async fn send(&self, message: Value) {
-        if let Err(error) = self.message(&message).await {
-            self.note(format!("a message was lost: {error}"));
-        }
+    async fn sleep(&self, time: Duration) {
+        sleep(time).await;
     }
 
     async fn report(&self, properties: Object) -> Result<(), SimError> {
+        let what = properties.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let body = Bytes::from(Value::Object(properties).to_string());
         if body.len() > MAX_REPORT {
             return Err(SimError::TooLarge);
+        }
+        loop {
+            let changed = self.faults_changed();
+            if !self.is_silent() {
+                break;
+            }
+            self.note(format!("kept silent instead of reporting {what}"));
+            changed.await;
         }
         let mut tries = 1;
         loop {
             let (done, answer) = oneshot::channel();
             self.command(Command::Report {
+                what: what.clone(),
                 body: body.clone(),
                 done,
             })
@@ -213,7 +353,7 @@ impl DeviceHandle for Handle {
                     return Ok(());
                 }
                 Err(429 | 500..=599) if tries < REPORT_TRIES => {
-                    tokio::time::sleep(Duration::from_secs(1 << tries)).await;
+                    sleep(Duration::from_secs(1 << tries)).await;
                     tries += 1;
                 }
                 Err(status) => return Err(SimError::ReportRefused(status)),
@@ -221,9 +361,30 @@ impl DeviceHandle for Handle {
         }
     }
 
+    async fn send(&self, message: Value) {
+        if self.is_silent() {
+            return self.note("kept silent instead of sending telemetry".into());
+        }
+        let body = Bytes::from(message.to_string());
+        if body.len() > MAX_MESSAGE {
+            return self.note("did not send telemetry: it is larger than the 256 KiB a hub takes".into());
+        }
+        // A device that is being stopped need not send.
+        let _ = self
+            .command(Command::Message {
+                body,
+                created: self.now(),
+                done: None,
+            })
+            .await;
+    }
+
     async fn respond(&self, call: &MethodCall, status: i32, payload: Value) {
+        if self.is_silent() {
+            return self.note(format!("kept silent instead of answering {}", call.name));
+        }
         let command = Command::Respond {
-            request_id: call.request_id.clone(),
+            call: call.clone(),
             status,
             body: Bytes::from(payload.to_string()),
         };
@@ -233,22 +394,81 @@ impl DeviceHandle for Handle {
     }
 
     async fn restart(&self, off: Duration) {
-        let (up, is_up) = oneshot::channel();
+        let (done, back) = oneshot::channel();
         // A device that is being stopped need not restart.
-        if self.command(Command::Restart { off, up }).await.is_ok() {
-            let _ = is_up.await;
+        if self.command(Command::Restart { off, done }).await.is_ok() {
+            let _ = back.await;
         }
     }
 
-    async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
-
     async fn download(&self, url: Url) -> Result<Package, DownloadError> {
-        let Ok(_slot) = self.shared.download_slots.acquire().await else {
+        let Ok(_slot) = self.0.fleet.download_slots.acquire().await else {
             return Err(DownloadError::Unreachable);
         };
-        let received = |bytes| self.count(|tally| &tally.bytes_downloaded, bytes);
-        Box::pin(download::download(&self.shared.downloads, url, received)).await
+        Box::pin(download::download(&self.0.fleet.downloads, url, self)).await
     }
+}
+
+impl Line for Handle {
+    fn attempt(&self) -> Attempt {
+        let mut faults = lock(&self.0.faults);
+        let attempt = Attempt {
+            bytes_per_second: faults.strike(|kind| match kind {
+                FaultKind::SlowDownload { bytes_per_second } => NonZeroU64::new(*bytes_per_second),
+                _ => None,
+            }),
+            cut_after: faults.strike(|kind| match kind {
+                FaultKind::CutDownload { after_bytes } => Some(*after_bytes),
+                _ => None,
+            }),
+        };
+        drop(faults);
+        if let Some(pace) = attempt.bytes_per_second {
+            self.note(format!("downloads only {pace} bytes a second"));
+        }
+        attempt
+    }
+
+    fn received(&self, bytes: u64) {
+        self.count(|tally| &tally.bytes_downloaded, bytes);
+    }
+
+    async fn up(&self) {
+        self.until(true).await;
+    }
+
+    async fn down(&self) {
+        self.until(false).await;
+    }
+
+    fn pause(&self, attempt: u32) -> Duration {
+        self.note("the download broke off; it will be resumed".into());
+        let full = RESUME_AFTER.saturating_mul(1 << attempt.saturating_sub(1).min(10));
+        full.mul_f64(0.5 + self.draw("resume", attempt.into()) / 2.0)
+    }
+}
+
+impl Handle {
+    /// Until the device has a network, or has none.
+    async fn until(&self, online: bool) {
+        loop {
+            let changed = self.faults_changed();
+            let now = Instant::now();
+            let reach = self.reach(now);
+            if reach.online == online {
+                return;
+            }
+            match reach.until {
+                Some(until) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(now + until) => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp(time::OffsetDateTime::now_utc())
 }

@@ -2,13 +2,14 @@
 //! events out.
 //!
 //! Twin requests and method responses go out with QoS 0, as Microsoft's Node and C SDKs do: their
-//! acknowledgement is the hub's answer on a twin topic. Telemetry goes out with QoS 1. Both queues
-//! outlive a connection and are sent again, in order, on the next.
+//! acknowledgement is the hub's answer on a twin topic. Telemetry goes out with QoS 1. Reports and
+//! telemetry outlive a connection and are sent again, in order, on the next.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use hub_protocol::{
+    Timestamp,
     merge::Object,
     topic::{self, ToDevice},
 };
@@ -18,8 +19,10 @@ use rumqttc::mqttbytes::{
 };
 use serde_json::Value;
 
-/// Reports and messages that wait for the hub, each.
-const MAX_WAITING: usize = 5;
+use crate::outbox::Outbox;
+
+/// Reports that wait for the hub.
+const MAX_REPORTS: usize = 5;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MethodCall {
@@ -34,22 +37,41 @@ pub(crate) enum Event {
     Subscribed,
     /// The hub refused a filter.
     NotSubscribed,
-    /// The twin, asked for after each connect; `desired` has its `$version`.
+    /// The twin that was asked for, without `$metadata`; `desired` has its `$version`.
     Twin {
         desired: Object,
         reported: Object,
     },
-    /// A desired patch newer than what was seen before, with its `$version`.
+    /// The hub gave no twin, with its status.
+    NoTwin(u16),
+    /// The next change of the desired properties, with its `$version`.
     Desired(Object),
     Method(MethodCall),
-    /// The answer to a report: the new version, or the hub's status.
+    /// The answer to a report, or the hub's status.
     ReportAnswered {
         ticket: u32,
         outcome: Result<(), u16>,
     },
     MessageTaken {
-        ticket: u16,
+        ticket: u32,
     },
+}
+
+/// What one packet leads to: what to answer at once, and what it means. Both may be nothing:
+/// packets and topics not understood are passed over, as a hub may learn new ones.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Received {
+    pub(crate) replies: Vec<Packet>,
+    pub(crate) event: Option<Event>,
+}
+
+impl From<Event> for Received {
+    fn from(event: Event) -> Self {
+        Self {
+            replies: Vec::new(),
+            event: Some(event),
+        }
+    }
 }
 
 struct Report {
@@ -60,20 +82,27 @@ struct Report {
 #[derive(Default)]
 pub(crate) struct Session {
     device_id: Box<str>,
+    wants_twin: bool,
+    is_connected: bool,
     last_packet: u16,
     last_request: u32,
     /// Packet id of the SUBSCRIBE that is not yet answered.
     subscribing: Option<u16>,
     getting_twin: Option<u32>,
+    /// Of the desired properties as the device last heard of them; 0 before it did.
     desired_version: u64,
+    /// The newest version of a change that was passed over because another was missing.
+    missed_version: u64,
     reports: VecDeque<Report>,
-    messages: VecDeque<Publish>,
+    outbox: Outbox,
 }
 
 impl Session {
-    pub(crate) fn new(device_id: &str) -> Self {
+    /// A device that does not want its twin never asks for it, and hears of no desired change.
+    pub(crate) fn new(device_id: &str, wants_twin: bool) -> Self {
         Self {
             device_id: device_id.into(),
+            wants_twin,
             ..Self::default()
         }
     }
@@ -81,29 +110,48 @@ impl Session {
     /// What to say first on a new connection. Filters are subscribed to again although the hub
     /// keeps them: it may have lost them, and it costs one packet.
     pub(crate) fn connected(&mut self) -> Vec<Packet> {
+        self.is_connected = true;
         let mut subscribe = Subscribe::new_many(
             [topic::METHODS, topic::TWIN_RESPONSES, topic::DESIRED_PATCHES]
                 .map(|filter| SubscribeFilter::new(filter.into(), QoS::AtLeastOnce)),
         );
         subscribe.pkid = self.packet_id();
         self.subscribing = Some(subscribe.pkid);
-        let request = self.request_id();
-        self.getting_twin = Some(request);
-        let mut packets = vec![
-            Packet::Subscribe(subscribe),
-            publish(topic::twin_get(&request.to_string()), Bytes::new()),
-        ];
-        packets.extend(self.reports.iter().map(report_packet));
-        for message in &mut self.messages {
-            message.dup = true;
-            packets.push(Packet::Publish(message.clone()));
+        let mut packets = vec![Packet::Subscribe(subscribe)];
+        self.getting_twin = None;
+        if self.wants_twin {
+            packets.push(self.ask_twin());
         }
+        packets.extend(self.reports.iter().map(report_packet));
+        self.outbox.connected();
+        packets.extend(self.messages());
         packets
     }
 
-    /// Whether another report and another message may be given.
+    pub(crate) fn disconnected(&mut self) {
+        self.is_connected = false;
+    }
+
+    /// A power cut: what was only in its head is gone. Stored telemetry is not.
+    pub(crate) fn forget(&mut self) {
+        self.reports.clear();
+        self.desired_version = 0;
+        self.missed_version = 0;
+    }
+
+    pub(crate) fn ask_twin(&mut self) -> Packet {
+        let request = self.request_id();
+        self.getting_twin = Some(request);
+        publish(topic::twin_get(&request.to_string()), Bytes::new())
+    }
+
+    pub(crate) fn wants_twin(&self) -> bool {
+        self.wants_twin
+    }
+
+    /// Whether another report may be given.
     pub(crate) fn has_room(&self) -> bool {
-        self.reports.len() < MAX_WAITING && self.messages.len() < MAX_WAITING
+        self.reports.len() < MAX_REPORTS
     }
 
     /// Whether the hub owes an answer: silence then means that the connection is dead.
@@ -111,9 +159,10 @@ impl Session {
         self.subscribing.is_some()
             || self.getting_twin.is_some()
             || !self.reports.is_empty()
-            || !self.messages.is_empty()
+            || self.outbox.awaits_answer()
     }
 
+    /// The packet need not be sent while there is no connection: it goes out on the next.
     pub(crate) fn report(&mut self, body: Bytes) -> (u32, Packet) {
         let report = Report {
             ticket: self.request_id(),
@@ -125,114 +174,160 @@ impl Session {
         (ticket, packet)
     }
 
-    pub(crate) fn message(&mut self, body: Bytes) -> (u16, Packet) {
-        let topic = topic::telemetry(&self.device_id, "%24.ct=application%2Fjson&%24.ce=utf-8");
-        let mut message = Publish::from_bytes(topic, QoS::AtLeastOnce, body);
-        message.pkid = self.packet_id();
-        self.messages.push_back(message.clone());
-        (message.pkid, Packet::Publish(message))
+    /// Stores telemetry; [`messages`](Self::messages) sends it. Returns its ticket, and the
+    /// tickets of older messages that were dropped for it.
+    pub(crate) fn store(&mut self, body: Bytes, created: Timestamp) -> (u32, Vec<u32>) {
+        self.outbox.push(body, created, self.is_connected)
+    }
+
+    pub(crate) fn stored(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Stored telemetry that may be sent now.
+    pub(crate) fn messages(&mut self) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        if !self.is_connected {
+            return packets;
+        }
+        while let Some(publish) = {
+            let last = &mut self.last_packet;
+            self.outbox.next(&self.device_id, |outbox| packet_id(last, outbox))
+        } {
+            packets.push(Packet::Publish(publish));
+        }
+        packets
     }
 
     pub(crate) fn respond(request_id: &str, status: i32, body: Bytes) -> Packet {
         publish(topic::method_response(status, request_id), body)
     }
 
-    /// Takes one packet of the hub: what to answer at once, and what it means. Both may be
-    /// nothing: packets and topics not understood are passed over, as a hub may learn new ones.
-    pub(crate) fn received(&mut self, packet: Packet) -> (Option<Packet>, Option<Event>) {
+    pub(crate) fn received(&mut self, packet: Packet) -> Received {
         match packet {
             Packet::Publish(publish) => {
-                let reply = (publish.qos == QoS::AtLeastOnce).then(|| Packet::PubAck(PubAck::new(publish.pkid)));
-                (reply, self.published(&publish))
+                let mut received = self.published(&publish);
+                if publish.qos == QoS::AtLeastOnce {
+                    received.replies.insert(0, Packet::PubAck(PubAck::new(publish.pkid)));
+                }
+                received
             }
             Packet::SubAck(answer) if self.subscribing == Some(answer.pkid) => {
                 self.subscribing = None;
-                let refused = answer.return_codes.contains(&SubscribeReasonCode::Failure);
-                (
-                    None,
-                    Some(if refused {
-                        Event::NotSubscribed
-                    } else {
-                        Event::Subscribed
-                    }),
-                )
+                if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+                    Event::NotSubscribed.into()
+                } else {
+                    Event::Subscribed.into()
+                }
             }
             Packet::PubAck(answer) => {
-                let place = self.messages.iter().position(|message| message.pkid == answer.pkid);
-                let taken = place.and_then(|place| self.messages.remove(place));
-                (None, taken.map(|message| Event::MessageTaken { ticket: message.pkid }))
+                let taken = self.outbox.taken(answer.pkid);
+                Received {
+                    replies: self.messages(),
+                    event: taken.map(|ticket| Event::MessageTaken { ticket }),
+                }
             }
-            _ => (None, None),
+            _ => Received::default(),
         }
     }
 
-    fn published(&mut self, publish: &Publish) -> Option<Event> {
-        match ToDevice::parse(&publish.topic)? {
-            ToDevice::MethodRequest { name, request_id } => Some(Event::Method(MethodCall {
+    fn published(&mut self, publish: &Publish) -> Received {
+        match ToDevice::parse(&publish.topic) {
+            Some(ToDevice::MethodRequest { name, request_id }) => Event::Method(MethodCall {
                 name,
                 request_id: request_id.to_owned(),
                 payload: json(&publish.payload),
-            })),
-            ToDevice::TwinResponse { status, request_id, .. } => {
-                let request = request_id.parse().ok()?;
-                if self.getting_twin == Some(request) {
-                    self.getting_twin = None;
-                    return self.twin(status, &publish.payload);
-                }
-                let place = self.reports.iter().position(|report| report.ticket == request)?;
-                self.reports.remove(place);
-                let outcome = if status < 300 { Ok(()) } else { Err(status) };
-                Some(Event::ReportAnswered {
-                    ticket: request,
-                    outcome,
-                })
+            })
+            .into(),
+            Some(ToDevice::TwinResponse { status, request_id, .. }) => {
+                self.answered(request_id.parse().ok(), status, &publish.payload)
             }
-            ToDevice::DesiredPatch { version } => self.desired(version, &publish.payload),
-            ToDevice::CloudToDevice { .. } => None,
+            Some(ToDevice::DesiredPatch { version }) if self.wants_twin => self.desired(version, &publish.payload),
+            Some(ToDevice::DesiredPatch { .. } | ToDevice::CloudToDevice { .. }) | None => Received::default(),
         }
     }
 
-    fn twin(&mut self, status: u16, body: &[u8]) -> Option<Event> {
+    fn answered(&mut self, request: Option<u32>, status: u16, body: &[u8]) -> Received {
+        if self.getting_twin.is_some() && self.getting_twin == request {
+            self.getting_twin = None;
+            return self.twin(status, body);
+        }
+        let place = self.reports.iter().position(|report| Some(report.ticket) == request);
+        let Some(report) = place.and_then(|place| self.reports.remove(place)) else {
+            return Received::default();
+        };
+        Event::ReportAnswered {
+            ticket: report.ticket,
+            outcome: if status < 300 { Ok(()) } else { Err(status) },
+        }
+        .into()
+    }
+
+    fn twin(&mut self, status: u16, body: &[u8]) -> Received {
         if status != 200 {
-            return None;
+            return Event::NoTwin(status).into();
         }
         let mut twin = json(body);
-        if let Some(version) = twin["desired"]["$version"].as_u64() {
-            self.desired_version = self.desired_version.max(version);
-        }
-        match (twin["desired"].take(), twin["reported"].take()) {
-            (Value::Object(desired), Value::Object(mut reported)) => {
-                reported.remove("$version");
-                Some(Event::Twin { desired, reported })
+        let mut section = |name: &str| match twin[name].take() {
+            Value::Object(mut section) => {
+                section.remove("$metadata");
+                section
             }
-            _ => None,
+            _ => Object::new(),
+        };
+        let (desired, mut reported) = (section("desired"), section("reported"));
+        reported.remove("$version");
+        let version = desired.get("$version").and_then(Value::as_u64).unwrap_or_default();
+        self.desired_version = version;
+        let mut received = Received::from(Event::Twin { desired, reported });
+        // A change overtook this answer.
+        if self.missed_version > version {
+            received.replies.push(self.ask_twin());
         }
+        received
     }
 
-    /// The answer to a GET and a notification may overtake each other: only news counts.
-    fn desired(&mut self, version: u64, body: &[u8]) -> Option<Event> {
+    /// Changes are handed on one after the other. Where one is missing, the whole twin is asked
+    /// for instead.
+    fn desired(&mut self, version: u64, body: &[u8]) -> Received {
         if version <= self.desired_version {
-            return None;
+            return Received::default();
         }
-        self.desired_version = version;
-        match json(body) {
-            Value::Object(patch) => Some(Event::Desired(patch)),
-            _ => None,
+        if self.getting_twin.is_none() && version == self.desired_version + 1 {
+            let Value::Object(mut patch) = json(body) else {
+                return Received::default();
+            };
+            self.desired_version = version;
+            patch.insert("$version".into(), version.into());
+            return Event::Desired(patch).into();
+        }
+        self.missed_version = self.missed_version.max(version);
+        Received {
+            replies: match self.getting_twin {
+                Some(_) => Vec::new(),
+                None => vec![self.ask_twin()],
+            },
+            event: None,
         }
     }
 
     fn packet_id(&mut self) -> u16 {
-        loop {
-            self.last_packet = self.last_packet.checked_add(1).unwrap_or(1);
-            if self.messages.iter().all(|message| message.pkid != self.last_packet) {
-                return self.last_packet;
-            }
-        }
+        packet_id(&mut self.last_packet, &self.outbox)
     }
 
     fn request_id(&mut self) -> u32 {
         self.last_request = self.last_request.wrapping_add(1);
         self.last_request
+    }
+}
+
+/// The next that is neither zero nor in use.
+fn packet_id(last: &mut u16, outbox: &Outbox) -> u16 {
+    loop {
+        *last = last.checked_add(1).unwrap_or(1);
+        if !outbox.uses(*last) {
+            return *last;
+        }
     }
 }
 
@@ -274,12 +369,12 @@ mod tests {
     }
 
     fn event(session: &mut Session, packet: Packet) -> Option<Event> {
-        session.received(packet).1
+        session.received(packet).event
     }
 
     #[test]
     fn a_new_connection_subscribes_and_asks_for_the_twin() {
-        let mut session = Session::new("pump");
+        let mut session = Session::new("pump", true);
         let said = topics(&session.connected());
         assert_eq!(said.len(), 2);
         assert!(said[0].contains("$iothub/methods/POST/#") && said[0].contains("$iothub/twin/res/#"));
@@ -289,7 +384,7 @@ mod tests {
 
     #[test]
     fn it_is_subscribed_once_the_hub_granted_every_filter() {
-        let mut session = Session::new("pump");
+        let mut session = Session::new("pump", true);
         session.connected();
         let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
         let other = Packet::SubAck(SubAck::new(9, vec![granted]));
@@ -300,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_method_call_is_read_and_its_empty_body_is_null() {
-        let mut session = Session::new("pump");
+        let mut session = Session::new("pump", true);
         let packet = from_hub(topic::method_request("rebootDevice", "7f"), "");
         let expected = MethodCall {
             name: "rebootDevice".into(),
@@ -314,7 +409,7 @@ mod tests {
 
     #[test]
     fn unanswered_reports_are_sent_again_in_order_after_a_reconnect() {
-        let mut session = Session::new("pump");
+        let mut session = Session::new("pump", true);
         let (first, _) = session.report(Bytes::from_static(b"{\"a\":1}"));
         let (second, _) = session.report(Bytes::from_static(b"{\"a\":2}"));
         let (third, _) = session.report(Bytes::from_static(b"{\"a\":3}"));
@@ -335,7 +430,7 @@ mod tests {
 
     #[test]
     fn a_refused_report_tells_the_hub_s_status_and_is_not_repeated() {
-        let mut session = Session::new("pump");
+        let mut session = Session::new("pump", true);
         let (ticket, _) = session.report(Bytes::from_static(b"{}"));
         let answer = from_hub(
             topic::twin_response(400, &ticket.to_string(), None),
@@ -353,38 +448,123 @@ mod tests {
 
     #[test]
     fn messages_are_repeated_as_duplicates_until_they_are_taken() {
-        let mut session = Session::new("pump");
-        let (ticket, _) = session.message(Bytes::from_static(b"{}"));
+        let mut session = Session::new("pump", false);
+        session.connected();
+        let (ticket, _) = session.store(Bytes::from_static(b"{}"), Timestamp::NEVER);
+        let Some(Packet::Publish(sent)) = session.messages().pop() else {
+            panic!("nothing was sent")
+        };
+        assert!(session.messages().is_empty(), "it is on its way");
         let again = session.connected();
-        assert!(matches!(again.last(), Some(Packet::Publish(publish)) if publish.dup && publish.pkid == ticket));
-        let taken = event(&mut session, Packet::PubAck(PubAck::new(ticket)));
+        assert!(matches!(again.last(), Some(Packet::Publish(publish)) if publish.dup && publish.pkid == sent.pkid));
+        let taken = event(&mut session, Packet::PubAck(PubAck::new(sent.pkid)));
         assert_eq!(taken, Some(Event::MessageTaken { ticket }));
-        assert_eq!(event(&mut session, Packet::PubAck(PubAck::new(ticket))), None);
+        assert_eq!(event(&mut session, Packet::PubAck(PubAck::new(sent.pkid))), None);
     }
 
     #[test]
-    fn the_twin_tells_what_was_reported_and_old_desired_patches_are_passed_over() {
-        let mut session = Session::new("pump");
+    fn messages_wait_for_a_connection() {
+        let mut session = Session::new("pump", false);
+        session.store(Bytes::from_static(b"{}"), Timestamp::NEVER);
+        assert!(session.messages().is_empty() && !session.awaits_answer());
+        assert_eq!(session.connected().len(), 2);
+    }
+
+    fn twin(session: &mut Session, version: u64) -> Received {
+        let request = session.getting_twin.unwrap().to_string();
+        let body = json!({
+            "desired": { "level": version, "$version": version, "$metadata": {} },
+            "reported": { "fw": "1", "$version": 9, "$metadata": {} },
+        });
+        session.received(from_hub(topic::twin_response(200, &request, None), &body.to_string()))
+    }
+
+    fn patch(session: &mut Session, version: u64) -> Received {
+        let body = json!({ "level": version, "$version": version }).to_string();
+        session.received(from_hub(topic::desired_patch(version), &body))
+    }
+
+    fn desired(version: u64) -> Event {
+        let Value::Object(patch) = json!({ "level": version, "$version": version }) else {
+            panic!()
+        };
+        Event::Desired(patch)
+    }
+
+    #[test]
+    fn the_twin_is_handed_on_without_metadata_and_then_each_change_once() {
+        let mut session = Session::new("pump", true);
         session.connected();
-        let twin = json!({"desired": {"$version": 4}, "reported": {"fw": "1", "$version": 9}}).to_string();
-        let answer = from_hub(topic::twin_response(200, "1", None), &twin);
-        let Some(Event::Twin { desired, reported }) = event(&mut session, answer) else {
+        let Some(Event::Twin {
+            desired: whole,
+            reported,
+        }) = twin(&mut session, 4).event
+        else {
             panic!("no twin")
         };
-        assert_eq!(Value::from(desired), json!({"$version": 4}));
-        assert_eq!(Value::from(reported), json!({"fw": "1"}));
-        assert_eq!(event(&mut session, from_hub(topic::desired_patch(4), "{}")), None);
-        let patch = from_hub(topic::desired_patch(5), r#"{"a": 1, "$version": 5}"#);
-        let Some(Event::Desired(patch)) = event(&mut session, patch) else {
-            panic!("no change")
-        };
-        assert_eq!(Value::from(patch), json!({"a": 1, "$version": 5}));
+        assert_eq!(Value::from(whole), json!({ "level": 4, "$version": 4 }));
+        assert_eq!(Value::from(reported), json!({ "fw": "1" }));
+        assert_eq!(patch(&mut session, 4), Received::default(), "it is in the twin");
+        assert_eq!(patch(&mut session, 5).event, Some(desired(5)));
+        assert_eq!(patch(&mut session, 5), Received::default());
+        assert_eq!(patch(&mut session, 6).event, Some(desired(6)));
     }
 
     #[test]
-    fn queues_are_bounded() {
-        let mut session = Session::new("pump");
-        for _ in 0..MAX_WAITING {
+    fn a_change_that_was_missed_makes_it_ask_for_the_twin() {
+        let mut session = Session::new("pump", true);
+        session.connected();
+        twin(&mut session, 4);
+        let received = patch(&mut session, 6);
+        assert_eq!(received.event, None);
+        assert!(topics(&received.replies)[0].starts_with("$iothub/twin/GET/"));
+        assert!(matches!(twin(&mut session, 6).event, Some(Event::Twin { .. })));
+        assert_eq!(patch(&mut session, 7).event, Some(desired(7)));
+    }
+
+    #[test]
+    fn a_change_that_overtakes_the_twin_is_not_lost() {
+        let mut session = Session::new("pump", true);
+        session.connected();
+        assert_eq!(patch(&mut session, 5), Received::default());
+        let older = twin(&mut session, 4);
+        assert!(matches!(older.event, Some(Event::Twin { .. })));
+        assert_eq!(older.replies.len(), 1, "asked again");
+        let newer = twin(&mut session, 5);
+        assert!(newer.replies.is_empty());
+        assert_eq!(patch(&mut session, 6).event, Some(desired(6)));
+    }
+
+    #[test]
+    fn a_device_that_does_not_want_its_twin_is_spared_it() {
+        let mut session = Session::new("pump", false);
+        assert_eq!(session.connected().len(), 1);
+        assert_eq!(patch(&mut session, 5), Received::default());
+    }
+
+    #[test]
+    fn a_twin_that_is_refused_tells_the_hub_s_status() {
+        let mut session = Session::new("pump", true);
+        session.connected();
+        let answer = from_hub(topic::twin_response(429, "1", None), "");
+        assert_eq!(event(&mut session, answer), Some(Event::NoTwin(429)));
+    }
+
+    #[test]
+    fn a_power_cut_loses_reports_and_keeps_telemetry() {
+        let mut session = Session::new("pump", false);
+        session.report(Bytes::new());
+        session.store(Bytes::from_static(b"{}"), Timestamp::NEVER);
+        session.forget();
+        let packets = session.connected();
+        assert!(topics(&packets)[1].starts_with("devices/pump/messages/events/"));
+        assert_eq!(packets.len(), 2);
+    }
+
+    #[test]
+    fn reports_are_bounded() {
+        let mut session = Session::new("pump", true);
+        for _ in 0..MAX_REPORTS {
             assert!(session.has_room());
             session.report(Bytes::new());
         }
@@ -393,22 +573,23 @@ mod tests {
 
     #[test]
     fn packets_that_are_not_understood_are_passed_over() {
-        let mut session = Session::new("pump");
+        let mut session = Session::new("pump", true);
         for packet in [
             from_hub("$iothub/new/thing".into(), "x"),
             Packet::PingResp,
             Packet::Disconnect,
         ] {
-            assert_eq!(session.received(packet), (None, None));
+            assert_eq!(session.received(packet), Received::default());
         }
     }
 
     #[test]
     fn packet_ids_skip_zero_and_those_in_use() {
-        let mut session = Session::new("pump");
-        let (held, _) = session.message(Bytes::new());
+        let mut session = Session::new("pump", false);
+        session.is_connected = true;
+        session.store(Bytes::new(), Timestamp::NEVER);
+        assert_eq!(session.messages().len(), 1);
         session.last_packet = u16::MAX;
-        assert_eq!(held, 1);
         assert_eq!(session.packet_id(), 2);
     }
 }

@@ -1,15 +1,11 @@
 //! What is known of devices from outside: their states, as facts, and a few counters.
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use hub_protocol::DeviceId;
-use tokio::sync::broadcast;
+use hub_protocol::{DeviceId, merge::Object};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceState {
@@ -32,7 +28,15 @@ pub enum DeviceState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetEvent {
     pub device_id: DeviceId,
-    pub state: DeviceState,
+    pub news: News,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    State(DeviceState),
+    /// All that the device remembers beyond what its model gives it; whoever keeps it hands it
+    /// back when the device is started again.
+    Memory(Object),
 }
 
 /// Totals since the fleet was made.
@@ -42,8 +46,19 @@ pub struct Counters {
     pub reports: u64,
     pub methods_answered: u64,
     pub messages_sent: u64,
+    /// Stored while there was no connection, and gone for newer ones.
+    pub messages_dropped: u64,
     pub bytes_downloaded: u64,
+    /// Why devices connected again: a new token, …
     pub tokens_renewed: u64,
+    /// … a connection or an attempt that failed, …
+    pub connections_lost: u64,
+    /// … an identity that the hub refused, …
+    pub refusals: u64,
+    /// … a restart, …
+    pub restarts: u64,
+    /// … or a fault that kept them offline.
+    pub kept_offline: u64,
 }
 
 #[derive(Default)]
@@ -52,8 +67,13 @@ pub(crate) struct Tally {
     pub(crate) reports: AtomicU64,
     pub(crate) methods_answered: AtomicU64,
     pub(crate) messages_sent: AtomicU64,
+    pub(crate) messages_dropped: AtomicU64,
     pub(crate) bytes_downloaded: AtomicU64,
     pub(crate) tokens_renewed: AtomicU64,
+    pub(crate) connections_lost: AtomicU64,
+    pub(crate) refusals: AtomicU64,
+    pub(crate) restarts: AtomicU64,
+    pub(crate) kept_offline: AtomicU64,
 }
 
 pub(crate) fn count(counter: &AtomicU64, by: u64) {
@@ -68,44 +88,13 @@ impl Tally {
             reports: read(&self.reports),
             methods_answered: read(&self.methods_answered),
             messages_sent: read(&self.messages_sent),
+            messages_dropped: read(&self.messages_dropped),
             bytes_downloaded: read(&self.bytes_downloaded),
             tokens_renewed: read(&self.tokens_renewed),
+            connections_lost: read(&self.connections_lost),
+            refusals: read(&self.refusals),
+            restarts: read(&self.restarts),
+            kept_offline: read(&self.kept_offline),
         }
-    }
-}
-
-/// One device's state, and everyone who wants to hear of it.
-pub(crate) struct StateCell {
-    device_id: DeviceId,
-    state: Mutex<DeviceState>,
-    events: broadcast::Sender<FleetEvent>,
-}
-
-impl StateCell {
-    pub(crate) fn new(device_id: DeviceId, events: broadcast::Sender<FleetEvent>) -> Self {
-        Self {
-            device_id,
-            state: Mutex::new(DeviceState::Connecting),
-            events,
-        }
-    }
-
-    pub(crate) fn get(&self) -> DeviceState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn set(&self, state: DeviceState) {
-        {
-            let mut current = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if *current == state {
-                return;
-            }
-            *current = state.clone();
-        }
-        // Nobody listening is fine.
-        let _ = self.events.send(FleetEvent {
-            device_id: self.device_id.clone(),
-            state,
-        });
     }
 }

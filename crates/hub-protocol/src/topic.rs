@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::ClientId;
 
@@ -287,6 +287,14 @@ impl UserName {
             crate::API_VERSION
         )
     }
+
+    /// Adds the IoT Plug and Play model that a device says it is.
+    pub fn with_model(user_name: &str, model_id: &str) -> String {
+        format!(
+            "{user_name}&model-id={}",
+            utf8_percent_encode(model_id, NON_ALPHANUMERIC)
+        )
+    }
 }
 
 #[cfg(test)]
@@ -435,6 +443,9 @@ mod tests {
         assert_eq!(node.module_id.as_deref(), Some("m"));
         assert_eq!(node.model_id.as_deref(), Some("dtmi:com:example:Thermostat;1"));
         assert!(UserName::parse("h/d/api-version=2016-11-14").is_some());
+        let ours = UserName::with_model(&UserName::format("h", "d", "t"), "dtmi:com:example:Thermostat;1");
+        let ours = UserName::parse(&ours).unwrap();
+        assert_eq!(ours.model_id.as_deref(), Some("dtmi:com:example:Thermostat;1"));
         assert_eq!(UserName::parse("h"), None);
         assert_eq!(UserName::parse("h/d/m/x/?api-version=1"), None);
     }

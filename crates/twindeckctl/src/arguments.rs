@@ -1,9 +1,9 @@
 //! What can be typed.
 
-use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, sync::Arc};
+use std::{net::IpAddr, num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use device_sim::{Model, SimError};
+use device_sim::Shard;
 use hub_protocol::DeviceId;
 
 use crate::connection::Connection;
@@ -105,16 +105,17 @@ pub(crate) enum Device {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Speed {
-    /// Stages take hardly any time
+    /// Waits take hardly any time
     Fast,
-    /// Stages take as long as in Microsoft's tutorials
+    /// Waits take as long as in Microsoft's tutorials
     Tutorial,
 }
 
 impl Speed {
+    /// What a model's waits are multiplied with.
     pub(crate) fn time_scale(self) -> f64 {
         match self {
-            Self::Fast => 0.005,
+            Self::Fast => 0.01,
             Self::Tutorial => 1.0,
         }
     }
@@ -122,11 +123,17 @@ impl Speed {
 
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) count: u32,
-    /// A built-in model, such as firmware-a or thermostat
-    #[arg(long, value_parser = model)]
-    pub(crate) model: Arc<Model>,
+    /// The fleet to run (TOML; docs/simulate.md)
+    #[arg(long, value_name = "FILE", required_unless_present = "model", conflicts_with_all = ["count", "model", "prefix", "speed"])]
+    pub(crate) fleet: Option<PathBuf>,
+    /// Run one part of the fleet only, such as 2/4; the parts together are the whole
+    #[arg(long, value_name = "I/N", requires = "fleet")]
+    pub(crate) shard: Option<Shard>,
+    #[arg(long, requires = "model", required_unless_present_any = ["fleet", "check"], value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) count: Option<u32>,
+    /// A built-in model's name, or a file
+    #[arg(long)]
+    pub(crate) model: Option<String>,
     /// Devices are called PREFIX-0001, PREFIX-0002, … [default: the model's name]
     #[arg(long, value_parser = device_id)]
     pub(crate) prefix: Option<DeviceId>,
@@ -135,9 +142,18 @@ pub(crate) struct Simulate {
     /// Where the hub takes MQTT over TLS
     #[arg(long, default_value_t = 8883)]
     pub(crate) mqtt_port: u16,
-    /// How fast devices connect; a small hub in Azure allows 100
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) connects_per_second: u32,
+    /// How fast devices connect; a small hub in Azure allows 100 [default: the fleet's, or 50]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connects_per_second: Option<u32>,
+    /// Keep what devices remember in this file, from one run to the next
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Run against a hub in Azure, whatever that costs there
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only check the fleet or the model; needs no hub
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -217,10 +233,6 @@ fn device_id(text: &str) -> Result<DeviceId, hub_protocol::InvalidDeviceId> {
     DeviceId::new(text)
 }
 
-fn model(name: &str) -> Result<Arc<Model>, SimError> {
-    Model::find(name).ok_or_else(|| SimError::UnknownModel { name: name.to_owned() })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -265,7 +277,12 @@ mod tests {
             "invoke a m --response-timeout 4",
             "invoke a m --connect-timeout 301",
             "simulate --count 0 --model reboot",
-            "simulate --count 1 --model toaster",
+            "simulate --count 1",
+            "simulate --model reboot",
+            "simulate --count 1 --model reboot --shard 1/2",
+            "simulate --fleet f --shard 3/2",
+            "simulate --fleet f --model reboot",
+            "simulate --check",
             "hub serve --mqtt-port 65536",
         ] {
             assert!(parse(text).is_err(), "{text}");
@@ -273,13 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn every_model_of_the_fleet_has_its_name_here() {
-        for model in Model::built_in() {
-            let text = format!("simulate --count 1 --model {model}");
-            let Command::Simulate(simulate) = parse(&text).unwrap().command else {
-                panic!("{text}")
-            };
-            assert!(Arc::ptr_eq(&simulate.model, model));
+    fn a_simulation_is_a_fleet_file_or_so_many_of_a_model() {
+        for text in [
+            "simulate --fleet f --shard 1/2 --state s --yes",
+            "simulate --count 1 --model reboot --speed fast",
+            "simulate --check --fleet f",
+            "simulate --check --model m.toml",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
         }
     }
 }

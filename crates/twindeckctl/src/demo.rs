@@ -1,10 +1,10 @@
 //! `demo`: the whole product in one terminal, on nothing but this machine.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use device_sim::{DeviceState, Fleet, FleetOptions, Model, SimError, SimulatedDevice};
+use device_sim::{DeviceState, Fleet, FleetOptions, Member};
 use hub_client::HubClient;
-use hub_protocol::{DeviceId, merge::Object};
+use hub_protocol::DeviceId;
 use local_hub::{LocalHub, LocalHubConfig};
 use twindeck_app::{AppError, packages, trust, watch::Source};
 
@@ -14,12 +14,11 @@ use crate::{
     failure::{Failure, Result},
     firmware::{Update, serve, temporary_dir},
     output::Output,
-    simulate::{names, registered},
+    simulate::{plan, prepare},
     stop::Stop,
 };
 
 const DEVICES: u32 = 20;
-const MODEL: &str = "firmware-a";
 
 pub(crate) async fn run(output: Output) -> Result<()> {
     let mut stop = Stop::listen()?;
@@ -46,10 +45,13 @@ async fn update(hub: &LocalHub, stop: &mut Stop, output: Output) -> Result<()> {
         connection,
         tls,
     };
-    let ids = names("demo", DEVICES)?;
+    let prefix = DeviceId::new("demo").map_err(|error| Failure::Usage(error.into()))?;
+    let members = plan::uniform(&prefix, DEVICES, "firmware-a", Speed::Fast.time_scale(), Path::new(""))?;
+    let members: Vec<Member> = members.members().collect();
+    let ids = members.iter().map(|member| member.id.clone()).collect();
     let fleet = tokio::select! {
         () = stop.requested() => return Err(stopped()),
-        fleet = connect(hub, &target, &ids) => fleet?,
+        fleet = connect(hub, &target, members, output) => fleet?,
     };
     output.progress(&format!("{DEVICES} simulated devices are created and connected."));
 
@@ -76,28 +78,15 @@ fn stopped() -> Failure {
     Failure::internal("Stopped before the update began.")
 }
 
-async fn connect(hub: &LocalHub, target: &Target, ids: &[DeviceId]) -> Result<Fleet> {
-    let connections = registered(&target.client, target.connection.host(), ids).await?;
+async fn connect(hub: &LocalHub, target: &Target, members: Vec<Member>, output: Output) -> Result<Fleet> {
+    let devices = prepare(target, members, None, output).await?;
     let fleet = Fleet::new(FleetOptions {
         mqtt_port: hub.addresses().mqtt_port,
         ..FleetOptions::new(Arc::new(target.tls.clone()), target.tls.clone())
     })
     .map_err(|error| Failure::internal(error.to_string()))?;
     let mut events = fleet.subscribe();
-    let unknown = || Failure::internal(SimError::UnknownModel { name: MODEL.into() }.to_string());
-    let model = Model::find(MODEL).ok_or_else(unknown)?;
-    let devices = connections
-        .into_iter()
-        .enumerate()
-        .map(|(seed, connection)| SimulatedDevice {
-            connection,
-            model: Arc::clone(&model),
-            time_scale: Speed::Fast.time_scale(),
-            seed: seed as u64,
-            memory: Object::new(),
-            faults: Vec::new(),
-        });
-    fleet.start(devices.collect());
+    fleet.start(devices);
     while fleet.states().iter().any(|(_, state)| *state != DeviceState::Connected) {
         // Falling behind is no matter: the states are looked at afresh.
         let _ = events.recv().await;

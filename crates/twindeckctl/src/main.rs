@@ -57,7 +57,7 @@ async fn run(arguments: Arguments, output: Output) -> Result<()> {
     match arguments.command {
         Command::Hub(command) => Box::pin(hub::run(command, output)).await,
         Command::Device(command) => Box::pin(device::run(command, &connection.open()?, output)).await,
-        Command::Simulate(command) => Box::pin(simulate::run(command, &connection.open()?, output)).await,
+        Command::Simulate(command) => Box::pin(simulate::run(command, &connection, output)).await,
         Command::Invoke(command) => Box::pin(invoke::run(command, &connection, output)).await,
         Command::Twin(command) => Box::pin(twin::run(command, &connection, output)).await,
         Command::Firmware(command) => Box::pin(firmware::run(command, &connection, output)).await,
