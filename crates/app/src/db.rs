@@ -155,7 +155,9 @@ mod tests {
         drop(sql);
         let db = Db::open(&path).unwrap();
         let sql = db.0.lock().unwrap();
-        let mut statement = sql.prepare("SELECT id, source, starts_with_hub FROM fleets ORDER BY hub_id").unwrap();
+        let mut statement = sql
+            .prepare("SELECT id, source, starts_with_hub FROM fleets ORDER BY hub_id")
+            .unwrap();
         let fleets: Vec<(u32, String, bool)> = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .unwrap()
@@ -182,7 +184,11 @@ mod tests {
             ]
         );
         let owned: u32 = sql
-            .query_row("SELECT count(*) FROM simulated s JOIN fleets f ON f.id = s.fleet_id AND f.hub_id = s.hub_id", [], |row| row.get(0))
+            .query_row(
+                "SELECT count(*) FROM simulated s JOIN fleets f ON f.id = s.fleet_id AND f.hub_id = s.hub_id",
+                [],
+                |row| row.get(0),
+            )
             .unwrap();
         assert_eq!(owned, 6);
     }

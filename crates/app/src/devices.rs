@@ -35,9 +35,12 @@ impl OpenHub {
             .values
             .get("firmwareStatus")
             .and_then(serde_json::Value::as_str);
-        let (fleet, model, simulated) = self.simulator.device(&twin.device_id).map_or((None, None, None), |device| {
-            (Some(device.0), Some(device.1), Some(device.2))
-        });
+        let (fleet, model, simulated) = self
+            .simulator
+            .device(&twin.device_id)
+            .map_or((None, None, None), |device| {
+                (Some(device.0), Some(device.1), Some(device.2))
+            });
         DeviceRow {
             device_id: twin.device_id.to_string(),
             enabled: twin.status == Status::Enabled,

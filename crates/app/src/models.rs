@@ -6,8 +6,9 @@ use device_sim::{Model, ModelError};
 use rusqlite::{Connection, params};
 
 use crate::{
-    App, lock,
+    App,
     error::{AppError, Code, Result},
+    lock,
     open_hub::count,
     view::{DeviceModel, ModelCheck, SourceProblem},
 };
@@ -61,8 +62,10 @@ fn store(sql: &Connection, files: &BTreeMap<String, String>) -> Result<()> {
     }
     let kept: usize = sql.query_row("SELECT count(*) FROM model_files", [], |row| row.get(0))?;
     if kept > MAX_FILES {
-        return Err(AppError::invalid(format!("At most {MAX_FILES} models and their files are kept."))
-            .hint("Delete some that you no longer need."));
+        return Err(
+            AppError::invalid(format!("At most {MAX_FILES} models and their files are kept."))
+                .hint("Delete some that you no longer need."),
+        );
     }
     Ok(())
 }
@@ -150,7 +153,8 @@ impl App {
             .iter()
             .filter(|(name, _)| name.ends_with(SUFFIX))
             .map(|(name, text)| own(name, text, &files));
-        own.chain(Model::built_in().iter().map(|model| built_in(model))).collect()
+        own.chain(Model::built_in().iter().map(|model| built_in(model)))
+            .collect()
     }
 
     pub fn read_model(&self, reference: &str) -> Result<String> {
@@ -178,7 +182,8 @@ impl App {
     /// moved, unless a fleet still calls it by the old one.
     pub async fn save_model(&self, reference: Option<String>, source: String) -> Result<DeviceModel> {
         let files = self.model_files();
-        let model = Model::parse(&source, &reader(&files)).map_err(|error| AppError::invalid(format!("The model is wrong: {error}.")))?;
+        let model = Model::parse(&source, &reader(&files))
+            .map_err(|error| AppError::invalid(format!("The model is wrong: {error}.")))?;
         if Model::find(model.name()).is_some() {
             return Err(AppError::new(
                 Code::AlreadyExists,
@@ -188,8 +193,10 @@ impl App {
         }
         let name = format!("{}{SUFFIX}", model.name());
         if !is_file_name(&name) {
-            return Err(AppError::invalid(format!("{} cannot be the name of a model here.", model.name()))
-                .hint("Use letters, digits and - _ . in it."));
+            return Err(
+                AppError::invalid(format!("{} cannot be the name of a model here.", model.name()))
+                    .hint("Use letters, digits and - _ . in it."),
+            );
         }
         let same = reference.as_deref() == Some(name.as_str());
         if !same && files.contains_key(&name) {
@@ -236,7 +243,9 @@ impl App {
     async fn check_unused(&self, reference: &str) -> Result<()> {
         let name = reference.to_owned();
         let user = self.0.db.call(move |sql| {
-            let mut statement = sql.prepare("SELECT f.name FROM fleets f JOIN simulated s ON s.fleet_id = f.id WHERE s.model = ?1 LIMIT 1")?;
+            let mut statement = sql.prepare(
+                "SELECT f.name FROM fleets f JOIN simulated s ON s.fleet_id = f.id WHERE s.model = ?1 LIMIT 1",
+            )?;
             let mut names = statement.query_map([name], |row| row.get::<_, String>(0))?;
             Ok(names.next().transpose()?)
         });

@@ -5,18 +5,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use device_sim::{FleetFile, Load};
 use hub_protocol::DeviceId;
 
-use super::{
-    FleetEntry, draft, load_view, storage,
-    storage::StoredFleet,
-    total, unswitched,
-    work::broken,
-};
+use super::{FleetEntry, draft, load_view, storage, storage::StoredFleet, total, unswitched, work::broken};
 use crate::{
     App,
     error::{AppError, Code, Result},
     models,
     open_hub::OpenHub,
-    view::{BulkFailure, BulkResult, Fleet, FleetLoad, FleetWork, HubKind, LoadConfirmation, SimulatedState, SwitchedFault},
+    view::{
+        BulkFailure, BulkResult, Fleet, FleetLoad, FleetWork, HubKind, LoadConfirmation, SimulatedState, SwitchedFault,
+    },
 };
 
 const MAX_FLEETS: usize = 200;
@@ -104,7 +101,12 @@ impl App {
 
     /// Makes a fleet of its file: keeps it, then creates its devices on the hub, and starts them
     /// if that is wished. Returns once the work has begun.
-    pub async fn create_fleet(&self, source: String, start: bool, confirmation: Option<LoadConfirmation>) -> Result<Fleet> {
+    pub async fn create_fleet(
+        &self,
+        source: String,
+        start: bool,
+        confirmation: Option<LoadConfirmation>,
+    ) -> Result<Fleet> {
         let hub = self.hub()?;
         let file = FleetFile::parse(&source, &models::reader(&self.model_files()))
             .map_err(|error| AppError::invalid(format!("The fleet file is wrong: {error}.")))?;
@@ -113,18 +115,19 @@ impl App {
             return Err(AppError::invalid(format!("{}.", draft::too_many(load.devices).message)));
         }
         if let Some(taken) = file.members().find(|member| hub.is_taken(&member.id)) {
-            return Err(AppError::new(
-                Code::AlreadyExists,
-                format!("A device {} exists already.", taken.id),
-            )
-            .hint("Change the id pattern, or the number of the first device."));
+            return Err(
+                AppError::new(Code::AlreadyExists, format!("A device {} exists already.", taken.id))
+                    .hint("Change the id pattern, or the number of the first device."),
+            );
         }
         if start {
             hub.confirmed(&load_view(&load), confirmation)?;
         }
         if hub.simulator.lock().fleets.len() >= MAX_FLEETS {
-            return Err(AppError::invalid(format!("A hub has at most {MAX_FLEETS} fleets here."))
-                .hint("Delete one, or put several groups into one fleet file."));
+            return Err(
+                AppError::invalid(format!("A hub has at most {MAX_FLEETS} fleets here."))
+                    .hint("Delete one, or put several groups into one fleet file."),
+            );
         }
         let mut stored = StoredFleet {
             id: 0,
@@ -145,7 +148,12 @@ impl App {
             .lock()
             .fleets
             .insert(id, FleetEntry::new(stored, &self.model_files()));
-        let task = self.begin(&hub, id, FleetWork::Creating, u32::try_from(load.devices).unwrap_or(u32::MAX))?;
+        let task = self.begin(
+            &hub,
+            id,
+            FleetWork::Creating,
+            u32::try_from(load.devices).unwrap_or(u32::MAX),
+        )?;
         tokio::spawn(async move {
             let result = task.create(start).await;
             task.end(result);
@@ -251,7 +259,8 @@ impl App {
         if file.connect.per_second == per_second {
             return Ok(());
         }
-        self.change_file(hub, id, |file| file.connect.per_second = per_second).await?;
+        self.change_file(hub, id, |file| file.connect.per_second = per_second)
+            .await?;
         // The next one to start begins at the new pace; what runs keeps its own.
         hub.entry(id, |entry| {
             if entry.counts[1..].iter().all(|count| *count == 0) {
@@ -286,7 +295,11 @@ impl App {
             let inner = hub.simulator.lock();
             let mut wanted = BTreeMap::<u32, Vec<DeviceId>>::new();
             for (id, device) in inner.devices.iter().filter(|(_, device)| device.running) {
-                if inner.fleets.get(&device.fleet).is_some_and(|fleet| fleet.starts_with_hub && fleet.file.is_ok()) {
+                if inner
+                    .fleets
+                    .get(&device.fleet)
+                    .is_some_and(|fleet| fleet.starts_with_hub && fleet.file.is_ok())
+                {
                     wanted.entry(device.fleet).or_default().push(id.clone());
                 }
             }
@@ -316,7 +329,11 @@ impl App {
     }
 
     /// Returns once all have been handed over to be connected.
-    pub async fn start_simulated(&self, ids: Vec<String>, confirmation: Option<LoadConfirmation>) -> Result<BulkResult> {
+    pub async fn start_simulated(
+        &self,
+        ids: Vec<String>,
+        confirmation: Option<LoadConfirmation>,
+    ) -> Result<BulkResult> {
         let hub = self.hub()?;
         let (fleets, failures) = hub.by_fleet(&crate::devices::parse_ids(ids)?);
         if hub.saved.kind != HubKind::Local {
@@ -382,13 +399,18 @@ impl App {
 }
 
 fn wrong_pace(per_second: u32) -> AppError {
-    AppError::invalid(format!("1 to {MAX_PER_SECOND} devices start or stop in a second, not {per_second}."))
+    AppError::invalid(format!(
+        "1 to {MAX_PER_SECOND} devices start or stop in a second, not {per_second}."
+    ))
 }
 
 impl OpenHub {
     fn in_state(&self, fleet: u32, wanted: impl Fn(SimulatedState) -> bool) -> Vec<DeviceId> {
         let inner = self.simulator.lock();
-        let ours = inner.devices.iter().filter(|(_, device)| device.fleet == fleet && wanted(device.state));
+        let ours = inner
+            .devices
+            .iter()
+            .filter(|(_, device)| device.fleet == fleet && wanted(device.state));
         ours.map(|(id, _)| id.clone()).collect()
     }
 }

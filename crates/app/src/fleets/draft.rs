@@ -78,14 +78,19 @@ impl App {
             if !is_file_name(name) {
                 return None;
             }
-            let text = read_text(&folder.join(name)).ok().or_else(|| known.get(name).cloned())?;
+            let text = read_text(&folder.join(name))
+                .ok()
+                .or_else(|| known.get(name).cloned())?;
             found.borrow_mut().insert(name.to_owned(), text.clone());
             Some(text)
         };
         let parsed = FleetFile::parse(&source, &beside);
         if parsed.is_ok() {
             let found = found.into_inner();
-            if let Some((name, _)) = found.iter().find(|(name, text)| known.get(*name).is_some_and(|kept| kept != *text)) {
+            if let Some((name, _)) = found
+                .iter()
+                .find(|(name, text)| known.get(*name).is_some_and(|kept| kept != *text))
+            {
                 return Err(AppError::new(
                     Code::AlreadyExists,
                     format!("You have a file {name} already, and the one beside the fleet file says something else."),
@@ -107,7 +112,13 @@ impl App {
         let hub = self.hub()?;
         let inner = hub.simulator.lock();
         let fleet = inner.fleets.get(&id).ok_or_else(super::commands::no_fleet)?;
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        };
         Ok(format!("{}.toml", fleet.name.chars().map(plain).collect::<String>()))
     }
 
@@ -117,7 +128,12 @@ impl App {
         let hub = self.hub()?;
         let source = {
             let inner = hub.simulator.lock();
-            inner.fleets.get(&id).ok_or_else(super::commands::no_fleet)?.source.clone()
+            inner
+                .fleets
+                .get(&id)
+                .ok_or_else(super::commands::no_fleet)?
+                .source
+                .clone()
         };
         let needed = self.needed_by(|files| {
             // Only to hear which files it asks for.
@@ -137,7 +153,9 @@ pub(super) fn too_many(devices: u64) -> SourceProblem {
     SourceProblem {
         line: None,
         column: None,
-        message: format!("{devices} devices are more than the {MAX_DEVICES} that one application runs; use shards with twindeckctl simulate"),
+        message: format!(
+            "{devices} devices are more than the {MAX_DEVICES} that one application runs; use shards with twindeckctl simulate"
+        ),
     }
 }
 
@@ -146,7 +164,9 @@ fn read_text(path: &Path) -> Result<String> {
         AppError::new(Code::InvalidInput, format!("{} cannot be read: {why}.", path.display()))
             .hint("Choose a fleet file: a text in TOML.")
     };
-    let size = std::fs::metadata(path).map_err(|error| unread(error.to_string()))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| unread(error.to_string()))?
+        .len();
     if size > MAX_TEXT as u64 {
         return Err(unread(format!("it has {size} bytes, more than {MAX_TEXT}")));
     }
@@ -218,7 +238,11 @@ fn value_of(tag: &TagPattern) -> Result<String> {
         TagKind::Weighted => {
             let weight = |part: &str| {
                 let (name, weight) = part.rsplit_once('=')?;
-                let weight: f64 = weight.trim().parse().ok().filter(|weight: &f64| weight.is_finite() && *weight > 0.0)?;
+                let weight: f64 = weight
+                    .trim()
+                    .parse()
+                    .ok()
+                    .filter(|weight: &f64| weight.is_finite() && *weight > 0.0)?;
                 Some(format!("{} = {weight:?}", quoted(name.trim())))
             };
             let weights: Option<Vec<String>> = parts().map(weight).collect();
@@ -281,7 +305,10 @@ mod tests {
     fn a_form_becomes_a_file_that_says_the_same() {
         let source = source_of(&form("sim", 3), &[], 7).unwrap();
         let file = FleetFile::parse(&source, &|_| None).unwrap();
-        assert_eq!((file.name.as_str(), file.seed, file.connect.per_second), ("My \"fleet\"", 7, 200));
+        assert_eq!(
+            (file.name.as_str(), file.seed, file.connect.per_second),
+            ("My \"fleet\"", 7, 200)
+        );
         let members: Vec<_> = file.members().collect();
         assert_eq!(members[0].id.as_str(), "sim-01");
         assert_eq!(members[0].tags["site"], "north");
@@ -294,12 +321,18 @@ mod tests {
     #[test]
     fn numbers_go_on_after_the_highest_taken() {
         let taken = ["sim-07", "sim-x", "other-99"].map(|id| DeviceId::new(id).unwrap());
-        assert_eq!(ids(&source_of(&form("sim", 2), &taken, 7).unwrap()), ["sim-08", "sim-09"]);
+        assert_eq!(
+            ids(&source_of(&form("sim", 2), &taken, 7).unwrap()),
+            ["sim-08", "sim-09"]
+        );
     }
 
     #[test]
     fn a_prefix_that_is_no_device_id_and_tags_without_values_are_refused() {
-        assert_eq!(source_of(&form("my sim", 2), &[], 7).unwrap_err().code, Code::InvalidInput);
+        assert_eq!(
+            source_of(&form("my sim", 2), &[], 7).unwrap_err().code,
+            Code::InvalidInput
+        );
         for kind in [TagKind::Same, TagKind::Cycle, TagKind::Weighted] {
             let tag = TagPattern {
                 name: "t".into(),

@@ -8,11 +8,12 @@ use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::{Watched, switched, unswitched, storage};
+use super::{Watched, storage, switched, unswitched};
 use crate::{
-    App, lock,
+    App,
     error::{AppError, Code, Result},
     events::Events,
+    lock,
     open_hub::OpenHub,
     view::{ConsoleKind, ConsoleLine, FleetDevices, SimulatedDevice, SwitchedFault},
 };
@@ -47,7 +48,8 @@ impl App {
         let mut inner = hub.simulator.lock();
         let version = inner.fleets.get(&id).ok_or_else(super::commands::no_fleet)?.version;
         let devices = inner.devices.iter().filter(|(_, device)| device.fleet == id);
-        let (device_ids, states): (Vec<DeviceId>, Vec<_>) = devices.map(|(id, device)| (id.clone(), device.state)).unzip();
+        let (device_ids, states): (Vec<DeviceId>, Vec<_>) =
+            devices.map(|(id, device)| (id.clone(), device.state)).unzip();
         let view = FleetDevices {
             fleet: id,
             members: version,
@@ -75,7 +77,11 @@ impl App {
 
     /// Gives a device faults of its own, or with `None` those that its fleet gives it; effective
     /// at once where it runs.
-    pub async fn set_device_faults(&self, device_id: String, faults: Option<Vec<SwitchedFault>>) -> Result<SimulatedDevice> {
+    pub async fn set_device_faults(
+        &self,
+        device_id: String,
+        faults: Option<Vec<SwitchedFault>>,
+    ) -> Result<SimulatedDevice> {
         let hub = self.hub()?;
         let id = DeviceId::new(device_id)?;
         let own = faults.as_deref().map(unswitched).transpose()?;
@@ -181,7 +187,8 @@ impl OpenHub {
         if let Some(run) = self.run_of(id)
             && run.state(id).is_some()
         {
-            run.set_faults(id, faults).map_err(|error| AppError::invalid(format!("{error}.")))?;
+            run.set_faults(id, faults)
+                .map_err(|error| AppError::invalid(format!("{error}.")))?;
         }
         Ok(())
     }

@@ -95,7 +95,10 @@ pub(crate) struct Simulator {
 }
 
 fn place_of(state: SimulatedState) -> usize {
-    SimulatedState::ALL.iter().position(|known| *known == state).unwrap_or(0)
+    SimulatedState::ALL
+        .iter()
+        .position(|known| *known == state)
+        .unwrap_or(0)
 }
 
 fn state_of(state: &DeviceState) -> SimulatedState {
@@ -211,7 +214,10 @@ impl FleetEntry {
             groups: groups.collect(),
             per_second: self.file.as_ref().map_or(0, |file| file.connect.per_second),
             starts_with_hub: self.starts_with_hub,
-            faults: self.file.as_ref().map_or_else(|_| Vec::new(), |file| switched(&file.faults)),
+            faults: self
+                .file
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |file| switched(&file.faults)),
             counts: counts.map(|(state, count)| StateCount { state, count }).collect(),
             totals: FleetTotals {
                 at_ms,
@@ -331,7 +337,11 @@ impl Simulator {
     }
 
     fn runs(&self) -> Vec<Arc<device_sim::Fleet>> {
-        self.lock().fleets.values().filter_map(|fleet| fleet.run.clone()).collect()
+        self.lock()
+            .fleets
+            .values()
+            .filter_map(|fleet| fleet.run.clone())
+            .collect()
     }
 
     /// Stops what runs; what is meant to run stays meant so.
@@ -430,7 +440,10 @@ impl OpenHub {
             if !inner.set_state(id, state) {
                 return;
             }
-            inner.watched.as_ref().is_some_and(|watched| watched.places.contains_key(id))
+            inner
+                .watched
+                .as_ref()
+                .is_some_and(|watched| watched.places.contains_key(id))
         };
         self.simulator.changed.store(true, Ordering::Relaxed);
         events.note(|pending| {
@@ -445,7 +458,9 @@ impl OpenHub {
 
     fn remembers(&self, id: &DeviceId, memory: Object) {
         let mut inner = self.simulator.lock();
-        let Some(device) = inner.devices.get_mut(id) else { return };
+        let Some(device) = inner.devices.get_mut(id) else {
+            return;
+        };
         if device.memory == memory {
             return;
         }

@@ -27,7 +27,8 @@ pub(super) struct StoredDevice {
 
 pub(super) async fn load(db: &Db, hub_id: &str) -> Result<(Vec<StoredFleet>, Vec<StoredDevice>)> {
     let hub_id = hub_id.to_owned();
-    db.call(move |sql| Ok((fleets(sql, &hub_id)?, devices(sql, &hub_id)?))).await
+    db.call(move |sql| Ok((fleets(sql, &hub_id)?, devices(sql, &hub_id)?)))
+        .await
 }
 
 fn fleets(sql: &Connection, hub_id: &str) -> Result<Vec<StoredFleet>> {
@@ -75,7 +76,13 @@ pub(super) async fn insert_fleet(db: &Db, hub_id: &str, fleet: StoredFleet) -> R
     db.call(move |sql| {
         sql.execute(
             insert,
-            params![hub_id, fleet.name, fleet.source, fleet.created_at, fleet.starts_with_hub],
+            params![
+                hub_id,
+                fleet.name,
+                fleet.source,
+                fleet.created_at,
+                fleet.starts_with_hub
+            ],
         )?;
         Ok(u32::try_from(sql.last_insert_rowid()).unwrap_or(u32::MAX))
     })
@@ -102,7 +109,13 @@ pub(super) async fn delete_fleet(db: &Db, id: u32) -> Result<()> {
 }
 
 /// Devices that exist on the hub from now on, and are meant to run or not.
-pub(super) async fn insert_devices(db: &Db, hub_id: &str, fleet: u32, devices: Vec<(DeviceId, String)>, running: bool) -> Result<()> {
+pub(super) async fn insert_devices(
+    db: &Db,
+    hub_id: &str,
+    fleet: u32,
+    devices: Vec<(DeviceId, String)>,
+    running: bool,
+) -> Result<()> {
     let hub_id = hub_id.to_owned();
     let insert = "INSERT OR REPLACE INTO simulated (hub_id, device_id, fleet_id, model, memory, running) VALUES (?1, ?2, ?3, ?4, '{}', ?5)";
     db.call(move |sql| {
@@ -116,7 +129,13 @@ pub(super) async fn insert_devices(db: &Db, hub_id: &str, fleet: u32, devices: V
 }
 
 pub(super) async fn delete_devices(db: &Db, hub_id: &str, ids: Vec<DeviceId>) -> Result<()> {
-    each(db, hub_id, ids, "DELETE FROM simulated WHERE hub_id = ?1 AND device_id = ?2").await
+    each(
+        db,
+        hub_id,
+        ids,
+        "DELETE FROM simulated WHERE hub_id = ?1 AND device_id = ?2",
+    )
+    .await
 }
 
 pub(super) async fn set_running(db: &Db, hub_id: &str, ids: Vec<DeviceId>, running: bool) -> Result<()> {

@@ -45,8 +45,10 @@ impl App {
             let mut inner = hub.simulator.lock();
             let entry = inner.fleets.get_mut(&fleet).ok_or_else(super::commands::no_fleet)?;
             if entry.is_busy() {
-                return Err(AppError::new(Code::AlreadyExists, "Other work on this fleet is under way.")
-                    .hint("Wait until it has ended, or cancel it."));
+                return Err(
+                    AppError::new(Code::AlreadyExists, "Other work on this fleet is under way.")
+                        .hint("Wait until it has ended, or cancel it."),
+                );
             }
             entry.task = Some(FleetTask {
                 work,
@@ -112,7 +114,9 @@ impl Task {
         let mut items = Vec::new();
         {
             let inner = self.hub.simulator.lock();
-            let Some(entry) = inner.fleets.get(&self.fleet) else { return Ok(()) };
+            let Some(entry) = inner.fleets.get(&self.fleet) else {
+                return Ok(());
+            };
             for (id, member) in &entry.members {
                 let (primary, secondary) = (random_key()?, random_key()?);
                 let authentication = Authentication {
@@ -133,7 +137,9 @@ impl Task {
             parts.push(std::mem::replace(&mut items, rest));
         }
         let enough = self.cancel.child_token();
-        let mut parts = stream::iter(parts).map(|part| self.create_part(part, start, &enough)).buffered(PARTS);
+        let mut parts = stream::iter(parts)
+            .map(|part| self.create_part(part, start, &enough))
+            .buffered(PARTS);
         let mut result = Ok(());
         // Those under way are awaited whatever happens: their devices exist, and have to be known.
         while let Some(part) = parts.next().await {
@@ -145,7 +151,12 @@ impl Task {
         result
     }
 
-    async fn create_part(&self, part: Vec<(ExportImportDevice, SasKey, String)>, start: bool, enough: &CancellationToken) -> Result<()> {
+    async fn create_part(
+        &self,
+        part: Vec<(ExportImportDevice, SasKey, String)>,
+        start: bool,
+        enough: &CancellationToken,
+    ) -> Result<()> {
         if enough.is_cancelled() {
             return Ok(());
         }
@@ -190,7 +201,9 @@ impl Task {
         self.advance(total(&created), failures);
         // The rows of the list may have been told before it was known that we simulate them.
         self.app.0.events.note(|pending| {
-            pending.rows.extend(created.iter().filter(|id| self.hub.table.has(id)).cloned());
+            pending
+                .rows
+                .extend(created.iter().filter(|id| self.hub.table.has(id)).cloned());
         });
         if start {
             self.hub.launch(&self.app, self.fleet, &created)?;
@@ -205,7 +218,9 @@ impl Task {
             return BTreeMap::new();
         };
         let Ok(file) = &entry.file else { return BTreeMap::new() };
-        let reference = |(id, member): (&DeviceId, &device_sim::Member)| Some((id.clone(), file.devices.get(member.group)?.model.clone()));
+        let reference = |(id, member): (&DeviceId, &device_sim::Member)| {
+            Some((id.clone(), file.devices.get(member.group)?.model.clone()))
+        };
         entry.members.iter().filter_map(reference).collect()
     }
 
@@ -218,7 +233,11 @@ impl Task {
             }
             let failures = self.hub.find_keys(part).await;
             let failed: Vec<&str> = failures.iter().map(|failure| failure.device_id.as_str()).collect();
-            let ready: Vec<DeviceId> = part.iter().filter(|id| !failed.contains(&id.as_str())).cloned().collect();
+            let ready: Vec<DeviceId> = part
+                .iter()
+                .filter(|id| !failed.contains(&id.as_str()))
+                .cloned()
+                .collect();
             self.hub.launch(&self.app, self.fleet, &ready)?;
             self.advance(total(&ready), failures);
         }
@@ -228,7 +247,13 @@ impl Task {
     /// Stops devices, so many a second.
     pub(super) async fn stop(&self, ids: Vec<DeviceId>, per_second: u32) -> Result<()> {
         self.wish(&ids, false).await?;
-        let run = self.hub.simulator.lock().fleets.get(&self.fleet).and_then(|fleet| fleet.run.clone());
+        let run = self
+            .hub
+            .simulator
+            .lock()
+            .fleets
+            .get(&self.fleet)
+            .and_then(|fleet| fleet.run.clone());
         let Some(run) = run else { return Ok(()) };
         let step = usize::try_from(per_second.div_ceil(10)).unwrap_or(1).max(1);
         for part in ids.chunks(step) {
@@ -249,7 +274,13 @@ impl Task {
 
     /// Deletes the devices from the hub, and the fleet once none is left.
     pub(super) async fn delete(&self, ids: Vec<DeviceId>) -> Result<()> {
-        let run = self.hub.simulator.lock().fleets.get(&self.fleet).and_then(|fleet| fleet.run.clone());
+        let run = self
+            .hub
+            .simulator
+            .lock()
+            .fleets
+            .get(&self.fleet)
+            .and_then(|fleet| fleet.run.clone());
         for part in ids.chunks(MAX_BULK) {
             if self.cancel.is_cancelled() {
                 return Ok(());
@@ -258,7 +289,10 @@ impl Task {
                 run.stop(part).await;
                 self.hub.stopped(part, &self.app);
             }
-            let items: Vec<_> = part.iter().map(|id| bulk_item(id.clone(), ImportMode::Delete)).collect();
+            let items: Vec<_> = part
+                .iter()
+                .map(|id| bulk_item(id.clone(), ImportMode::Delete))
+                .collect();
             let answer = self.hub.client.bulk(&items).await?;
             let failures: Vec<BulkFailure> = answer
                 .errors
@@ -278,7 +312,13 @@ impl Task {
             self.advance(total(&gone), failures);
             self.app.forget_simulated(&self.hub, gone).await?;
         }
-        let empty = self.hub.simulator.lock().fleets.get(&self.fleet).is_some_and(|fleet| fleet.devices() == 0);
+        let empty = self
+            .hub
+            .simulator
+            .lock()
+            .fleets
+            .get(&self.fleet)
+            .is_some_and(|fleet| fleet.devices() == 0);
         if empty {
             storage::delete_fleet(&self.app.0.db, self.fleet).await?;
             self.hub.simulator.lock().fleets.remove(&self.fleet);
@@ -353,7 +393,9 @@ impl OpenHub {
         let run = self.run(app, fleet)?;
         let devices = {
             let inner = self.simulator.lock();
-            let Some(entry) = inner.fleets.get(&fleet) else { return Ok(()) };
+            let Some(entry) = inner.fleets.get(&fleet) else {
+                return Ok(());
+            };
             let device = |id: &DeviceId| {
                 let (device, member) = (inner.devices.get(id)?, entry.members.get(id)?);
                 Some(SimulatedDevice {

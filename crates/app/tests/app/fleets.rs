@@ -57,7 +57,14 @@ async fn a_fleet_is_made_with_tags_by_pattern_stopped_and_started_and_deleted_wi
         kind: TagKind::Cycle,
         text: "north, south".into(),
     }];
-    let fleet = add(&app, NewFleet { tags, ..form(150, "lock-door") }).await;
+    let fleet = add(
+        &app,
+        NewFleet {
+            tags,
+            ..form(150, "lock-door")
+        },
+    )
+    .await;
     assert_eq!(window.until_done().await.work, FleetWork::Creating);
     connected(&mut window, 150).await;
     window
@@ -65,8 +72,14 @@ async fn a_fleet_is_made_with_tags_by_pattern_stopped_and_started_and_deleted_wi
             window.rows.len() == 150 && window.rows.values().all(|row| row.fleet == Some(fleet.id))
         })
         .await;
-    assert_eq!(app.get_twin("sim-001".into()).await.unwrap().tags, json!({"site": "north"}));
-    assert_eq!(app.get_twin("sim-002".into()).await.unwrap().tags, json!({"site": "south"}));
+    assert_eq!(
+        app.get_twin("sim-001".into()).await.unwrap().tags,
+        json!({"site": "north"})
+    );
+    assert_eq!(
+        app.get_twin("sim-002".into()).await.unwrap().tags,
+        json!({"site": "south"})
+    );
 
     app.stop_fleet(fleet.id, 1000).await.unwrap();
     let busy = app.delete_fleet(fleet.id).await;
@@ -81,7 +94,9 @@ async fn a_fleet_is_made_with_tags_by_pattern_stopped_and_started_and_deleted_wi
 
     app.delete_fleet(fleet.id).await.unwrap();
     window
-        .until("nothing left", |window| window.fleets.is_empty() && window.rows.is_empty())
+        .until("nothing left", |window| {
+            window.fleets.is_empty() && window.rows.is_empty()
+        })
         .await;
     app.shutdown().await;
 }
@@ -114,7 +129,11 @@ async fn what_devices_remember_and_which_of_them_ran_survives_the_application() 
     let look = |id: &str| app.simulated_device(id.into()).unwrap();
     assert_eq!(look("sim-01").memory, json!({"told": {"a": 1}}));
     assert!(look("sim-02").own_faults);
-    assert_eq!(look("sim-03").state, SimulatedState::Stopped, "it was stopped by a person");
+    assert_eq!(
+        look("sim-03").state,
+        SimulatedState::Stopped,
+        "it was stopped by a person"
+    );
     app.shutdown().await;
 }
 
@@ -134,7 +153,10 @@ async fn faults_are_switched_on_running_devices_of_a_fleet_or_on_one_of_them() {
     assert_eq!((given.own_faults, given.faults), (false, vec![wrong_answer(503)]));
     assert_eq!(status(&app, "sim-01").await, Some(503));
     let wrong = app.set_fleet_faults(fleet.id, vec![fault(FaultName::Offline)]).await;
-    assert!(wrong.unwrap_err().message.contains("after"), "a fault without its settings is refused");
+    assert!(
+        wrong.unwrap_err().message.contains("after"),
+        "a fault without its settings is refused"
+    );
     app.shutdown().await;
 }
 
@@ -156,7 +178,9 @@ async fn a_console_is_told_while_it_is_watched_and_goes_on_when_its_device_is_st
     window.heard.clear();
     app.start_simulated(vec!["sim-01".into()], None).await.unwrap();
     window
-        .until("lines of the new run", |window| window.heard.contains("\"type\":\"console\""))
+        .until("lines of the new run", |window| {
+            window.heard.contains("\"type\":\"console\"")
+        })
         .await;
     let lines: Vec<Value> = window
         .heard
@@ -165,7 +189,10 @@ async fn a_console_is_told_while_it_is_watched_and_goes_on_when_its_device_is_st
         .filter_map(|rest| rest.split(',').next()?.parse::<u64>().ok().map(Value::from))
         .collect();
     let last = first.last().unwrap().sequence;
-    assert!(lines.iter().all(|line| line.as_u64().unwrap() > last), "numbers go on: {lines:?} after {last}");
+    assert!(
+        lines.iter().all(|line| line.as_u64().unwrap() > last),
+        "numbers go on: {lines:?} after {last}"
+    );
     app.shutdown().await;
 }
 
@@ -197,7 +224,11 @@ async fn a_fleet_goes_out_with_its_models_and_comes_in_elsewhere() {
     app.create_fleet(draft.source.clone(), true, None).await.unwrap();
     connected(&mut window, 2).await;
     let again = app.create_fleet(draft.source, true, None).await;
-    assert_eq!(again.unwrap_err().code, Code::AlreadyExists, "its devices are there already");
+    assert_eq!(
+        again.unwrap_err().code,
+        Code::AlreadyExists,
+        "its devices are there already"
+    );
     app.shutdown().await;
 }
 
@@ -223,9 +254,16 @@ async fn a_model_that_is_wrong_is_refused_with_its_line_and_never_replaces_a_goo
     let (app, _window) = opened(dir.path()).await;
     let check = app.check_model("name = \"mine\"\nsteps = 5\n");
     assert_eq!(check.problem.unwrap().line, Some(2));
-    let good = app.read_model("reboot").unwrap().replace("name = \"reboot\"", "name = \"mine\"");
+    let good = app
+        .read_model("reboot")
+        .unwrap()
+        .replace("name = \"reboot\"", "name = \"mine\"");
     app.save_model(None, good.clone()).await.unwrap();
-    assert!(app.save_model(Some("mine.toml".into()), "name = 5".into()).await.is_err());
+    assert!(
+        app.save_model(Some("mine.toml".into()), "name = 5".into())
+            .await
+            .is_err()
+    );
     assert_eq!(app.read_model("mine.toml").unwrap(), good);
     let twice = app.save_model(None, good.clone()).await;
     assert_eq!(twice.unwrap_err().code, Code::AlreadyExists);

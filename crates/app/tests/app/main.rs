@@ -81,15 +81,27 @@ impl Window {
 
     /// The end of the work under way on the first fleet.
     async fn until_done(&mut self) -> FleetTask {
-        let ended = |window: &Self| window.fleets.first().is_none_or(|fleet| fleet.task.as_ref().is_some_and(|task| !task.running));
+        let ended = |window: &Self| {
+            window
+                .fleets
+                .first()
+                .is_none_or(|fleet| fleet.task.as_ref().is_some_and(|task| !task.running))
+        };
         self.until("the end of the work", ended).await;
         self.fleets.first().and_then(|fleet| fleet.task.clone()).unwrap()
     }
 
     /// Devices of the first fleet in this state.
     fn in_state(&self, state: SimulatedState) -> u32 {
-        let counts = self.fleets.first().map(|fleet| fleet.counts.as_slice()).unwrap_or_default();
-        counts.iter().find(|known| known.state == state).map_or(0, |known| known.count)
+        let counts = self
+            .fleets
+            .first()
+            .map(|fleet| fleet.counts.as_slice())
+            .unwrap_or_default();
+        counts
+            .iter()
+            .find(|known| known.state == state)
+            .map_or(0, |known| known.count)
     }
 
     fn connected(&self) -> usize {
