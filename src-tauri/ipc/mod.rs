@@ -51,6 +51,7 @@ pub(crate) fn commands() -> Builder<tauri::Wry> {
             simulator::import_fleet,
             simulator::export_fleet,
             simulator::create_fleet,
+            simulator::create_missing,
             simulator::start_fleet,
             simulator::stop_fleet,
             simulator::cancel_fleet_task,

@@ -64,6 +64,12 @@ pub(super) async fn create_fleet(
 
 #[tauri::command]
 #[specta::specta]
+pub(super) async fn create_missing(app: State<'_, App>, id: u32, confirmation: Option<LoadConfirmation>) -> Result<()> {
+    app.create_missing(id, confirmation).await
+}
+
+#[tauri::command]
+#[specta::specta]
 pub(super) async fn start_fleet(
     app: State<'_, App>,
     id: u32,

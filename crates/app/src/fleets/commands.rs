@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use device_sim::{FleetFile, Load};
+use device_sim::FleetFile;
 use hub_protocol::DeviceId;
 
 use super::{FleetEntry, draft, load_view, storage, storage::StoredFleet, total, unswitched, work::broken};
@@ -11,13 +11,11 @@ use crate::{
     error::{AppError, Code, Result},
     models,
     open_hub::OpenHub,
-    view::{
-        BulkFailure, BulkResult, Fleet, FleetLoad, FleetWork, HubKind, LoadConfirmation, SimulatedState, SwitchedFault,
-    },
+    view::{Fleet, FleetLoad, FleetWork, HubKind, LoadConfirmation, SimulatedState, SwitchedFault},
 };
 
 const MAX_FLEETS: usize = 200;
-const MAX_PER_SECOND: u32 = 10_000;
+pub(super) const MAX_PER_SECOND: u32 = 10_000;
 
 pub(super) fn no_fleet() -> AppError {
     AppError::new(Code::NotFound, "There is no such fleet.").hint("It may have been deleted, or belong to another hub.")
@@ -41,56 +39,23 @@ fn confirmed(host: &str, load: &FleetLoad, confirmation: Option<LoadConfirmation
 }
 
 impl OpenHub {
-    fn confirmed(&self, load: &FleetLoad, confirmation: Option<LoadConfirmation>) -> Result<()> {
+    pub(super) fn confirmed(&self, load: &FleetLoad, confirmation: Option<LoadConfirmation>) -> Result<()> {
         match self.saved.kind {
             HubKind::Local => Ok(()),
             HubKind::Remote => confirmed(&self.saved.host_name, load, confirmation),
         }
     }
 
-    fn entry<T>(&self, id: u32, look: impl FnOnce(&mut FleetEntry) -> Result<T>) -> Result<T> {
+    pub(super) fn entry<T>(&self, id: u32, look: impl FnOnce(&mut FleetEntry) -> Result<T>) -> Result<T> {
         look(self.simulator.lock().fleets.get_mut(&id).ok_or_else(no_fleet)?)
     }
 
-    fn file(&self, id: u32) -> Result<(Arc<FleetFile>, FleetLoad)> {
+    pub(super) fn file(&self, id: u32) -> Result<(Arc<FleetFile>, FleetLoad)> {
         self.entry(id, |entry| {
             let file = entry.file.as_ref().map_err(|problem| broken(problem))?.clone();
             let load = entry.load.clone().unwrap_or_else(|| load_view(&file.load()));
             Ok((file, load))
         })
-    }
-
-    /// Ids of devices of ours, by fleet.
-    fn by_fleet(&self, ids: &[DeviceId]) -> (BTreeMap<u32, Vec<DeviceId>>, Vec<BulkFailure>) {
-        let (mut fleets, mut failures) = (BTreeMap::<u32, Vec<DeviceId>>::new(), Vec::new());
-        let inner = self.simulator.lock();
-        for id in ids {
-            match inner.devices.get(id) {
-                Some(device) => fleets.entry(device.fleet).or_default().push(id.clone()),
-                None => failures.push(BulkFailure {
-                    device_id: id.to_string(),
-                    message: "This is not a simulated device of this application.".into(),
-                }),
-            }
-        }
-        (fleets, failures)
-    }
-
-    /// What some devices of several fleets ask of the hub.
-    fn load_of(&self, fleets: &BTreeMap<u32, Vec<DeviceId>>) -> Result<FleetLoad> {
-        let (mut devices, mut messages, mut connects) = (0, 0, 1);
-        for (fleet, ids) in fleets {
-            let (file, _) = self.file(*fleet)?;
-            let load = {
-                let inner = self.simulator.lock();
-                let entry = inner.fleets.get(fleet).ok_or_else(no_fleet)?;
-                file.load_of(ids.iter().filter_map(|id| entry.members.get(id)))
-            };
-            devices += load.devices;
-            messages += load.messages_per_day;
-            connects = connects.max(load.connects_per_second);
-        }
-        Ok(load_view(&Load::new(devices, messages, connects)))
     }
 }
 
@@ -159,6 +124,21 @@ impl App {
             task.end(result);
         });
         hub.simulator.view(id).ok_or_else(no_fleet)
+    }
+
+    /// Creates, and starts, the devices of the fleet's file that are missing: the hub may have
+    /// asked to slow down, or somebody has deleted some. Returns once the work has begun.
+    pub async fn create_missing(&self, id: u32, confirmation: Option<LoadConfirmation>) -> Result<()> {
+        let hub = self.hub()?;
+        let (_, load) = hub.file(id)?;
+        hub.confirmed(&load, confirmation)?;
+        let missing = hub.entry(id, |entry| Ok(entry.missing()))?;
+        let task = self.begin(&hub, id, FleetWork::Creating, missing)?;
+        tokio::spawn(async move {
+            let result = task.create(true).await;
+            task.end(result);
+        });
+        Ok(())
     }
 
     /// Starts the devices that do not run, `per_second` of them a second. Returns once the work
@@ -245,7 +225,8 @@ impl App {
         let hub = self.hub()?;
         let faults = unswitched(&faults)?;
         self.change_file(&hub, id, |file| file.faults = faults).await?;
-        for device in hub.simulator.lock().of_fleet(id) {
+        let ids = hub.simulator.lock().of_fleet(id);
+        for device in ids {
             hub.apply_faults(&device)?;
         }
         Ok(())
@@ -318,84 +299,6 @@ impl App {
             self.tell_fleets();
         }
     }
-
-    // ---- picked devices ------------------------------------------------------------------
-
-    /// What running these devices asks of the hub.
-    pub fn simulated_load(&self, ids: Vec<String>) -> Result<FleetLoad> {
-        let hub = self.hub()?;
-        let (fleets, _) = hub.by_fleet(&crate::devices::parse_ids(ids)?);
-        hub.load_of(&fleets)
-    }
-
-    /// Returns once all have been handed over to be connected.
-    pub async fn start_simulated(
-        &self,
-        ids: Vec<String>,
-        confirmation: Option<LoadConfirmation>,
-    ) -> Result<BulkResult> {
-        let hub = self.hub()?;
-        let (fleets, failures) = hub.by_fleet(&crate::devices::parse_ids(ids)?);
-        if hub.saved.kind != HubKind::Local {
-            hub.confirmed(&hub.load_of(&fleets)?, confirmation)?;
-        }
-        let mut result = BulkResult { done: 0, failures };
-        for (fleet, ids) in fleets {
-            let task = self.begin(&hub, fleet, FleetWork::Starting, total(&ids))?;
-            let started = task.start(ids).await;
-            task.end(started.clone());
-            self.add_up(&hub, fleet, &mut result);
-            started?;
-        }
-        Ok(result)
-    }
-
-    pub async fn stop_simulated(&self, ids: Vec<String>) -> Result<BulkResult> {
-        let hub = self.hub()?;
-        let (fleets, failures) = hub.by_fleet(&crate::devices::parse_ids(ids)?);
-        let mut result = BulkResult { done: 0, failures };
-        for (fleet, ids) in fleets {
-            let task = self.begin(&hub, fleet, FleetWork::Stopping, total(&ids))?;
-            let stopped = task.stop(ids, MAX_PER_SECOND).await;
-            task.end(stopped.clone());
-            self.add_up(&hub, fleet, &mut result);
-            stopped?;
-        }
-        Ok(result)
-    }
-
-    fn add_up(&self, hub: &OpenHub, fleet: u32, result: &mut BulkResult) {
-        let task = hub.entry(fleet, |entry| Ok(entry.task.clone()));
-        if let Ok(Some(task)) = task {
-            result.done += task.done;
-            result.failures.extend(task.failures);
-        }
-    }
-
-    /// Devices that are gone from the hub are gone here too.
-    pub(crate) async fn forget_simulated(&self, hub: &Arc<OpenHub>, ids: Vec<DeviceId>) -> Result<()> {
-        {
-            let mut inner = hub.simulator.lock();
-            for id in &ids {
-                inner.remove(id);
-            }
-        }
-        storage::delete_devices(&self.0.db, &hub.saved.id, ids).await?;
-        self.tell_fleets();
-        Ok(())
-    }
-
-    /// Stops those of these devices that are ours and run.
-    pub(crate) async fn halt(&self, hub: &Arc<OpenHub>, ids: &[DeviceId]) {
-        let (fleets, _) = hub.by_fleet(ids);
-        for (fleet, ids) in fleets {
-            let run = hub.entry(fleet, |entry| Ok(entry.run.clone()));
-            if let Ok(Some(run)) = run {
-                run.stop(&ids).await;
-                hub.stopped(&ids, self);
-            }
-        }
-    }
 }
 
 fn wrong_pace(per_second: u32) -> AppError {
@@ -417,6 +320,8 @@ impl OpenHub {
 
 #[cfg(test)]
 mod tests {
+    use device_sim::Load;
+
     use super::*;
 
     #[test]

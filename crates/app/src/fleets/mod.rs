@@ -2,11 +2,13 @@
 //!
 //! A fleet is a file (TOML) and the devices that were made of it. `storage` keeps both; `work` is
 //! what takes its time (creating, starting, stopping, deleting); `looking` is for who looks at one
-//! fleet or one device; `draft` makes and checks files.
+//! fleet or one device; `draft` makes and checks files; `picked` is for devices of any fleets.
 
 mod commands;
 mod draft;
+mod entry;
 mod looking;
+mod picked;
 mod storage;
 mod work;
 
@@ -19,20 +21,22 @@ use std::{
     time::Duration,
 };
 
-use device_sim::{DeviceState, Fault, FleetEvent, FleetFile, Load, Member, News};
+use device_sim::{DeviceState, Fault, FleetEvent, News};
 use hub_protocol::{DeviceId, merge::Object, sas::SasKey};
 use tokio::sync::{Notify, broadcast::error::RecvError};
-use tokio_util::sync::CancellationToken;
 
-use self::storage::{StoredDevice, StoredFleet};
+use self::{
+    entry::{FleetEntry, load_view, switched, unswitched},
+    storage::StoredDevice,
+};
 use crate::{
     db::Db,
     error::Result,
     events::Events,
-    models::{self, Files},
+    models::Files,
     now,
     open_hub::{OpenHub, count},
-    view::{Fleet, FleetGroup, FleetLoad, FleetTask, FleetTotals, SimulatedState, StateCount, SwitchedFault},
+    view::{Fleet, SimulatedState},
 };
 
 /// Between two tellings of counts that change, and of the rates of a fleet that is looked at.
@@ -51,25 +55,6 @@ pub(crate) struct Simulated {
     memory: Object,
     /// As read from the registry, while this hub is open; kept nowhere else.
     key: Option<SasKey>,
-}
-
-struct FleetEntry {
-    id: u32,
-    name: String,
-    source: String,
-    created_at: String,
-    starts_with_hub: bool,
-    /// What the source means; or why it means nothing, with the models there are.
-    file: std::result::Result<Arc<FleetFile>, String>,
-    members: BTreeMap<DeviceId, Member>,
-    load: Option<FleetLoad>,
-    /// Its devices by state, in the order of `SimulatedState::ALL`.
-    counts: [u32; 5],
-    /// Rises when devices come or go.
-    version: u32,
-    run: Option<Arc<device_sim::Fleet>>,
-    task: Option<FleetTask>,
-    cancel: Option<CancellationToken>,
 }
 
 /// Whose devices the window looks at one by one.
@@ -108,128 +93,6 @@ fn state_of(state: &DeviceState) -> SimulatedState {
         DeviceState::Connected => SimulatedState::Connected,
         DeviceState::Waiting { .. } => SimulatedState::Waiting,
         DeviceState::Refused { .. } => SimulatedState::Refused,
-    }
-}
-
-fn load_view(load: &Load) -> FleetLoad {
-    FleetLoad {
-        devices: u32::try_from(load.devices).unwrap_or(u32::MAX),
-        messages_per_day: load.messages_per_day,
-        connects_per_second: load.connects_per_second,
-        tier: load.tier.to_string(),
-        units: u32::try_from(load.units).unwrap_or(u32::MAX),
-        too_much: load.is_too_much,
-    }
-}
-
-/// As the window has a fault. Both are the same JSON.
-fn switched(faults: &[Fault]) -> Vec<SwitchedFault> {
-    let view = |fault: &Fault| {
-        let mut value = serde_json::to_value(fault).ok()?;
-        let table = value.as_object_mut()?;
-        // Left out where they are whole.
-        for share in ["devices", "chance"] {
-            table.entry(share).or_insert_with(|| 1.0.into());
-        }
-        serde_json::from_value(value).ok()
-    };
-    faults.iter().filter_map(view).collect()
-}
-
-/// The faults of some that were switched on in the window; wrong settings are named.
-fn unswitched(faults: &[SwitchedFault]) -> Result<Vec<Fault>> {
-    let fault = |fault: &SwitchedFault| {
-        let value = serde_json::to_value(fault).unwrap_or_default();
-        serde_json::from_value(value).map_err(|error| crate::AppError::invalid(format!("A fault is wrong: {error}.")))
-    };
-    faults.iter().map(fault).collect()
-}
-
-impl FleetEntry {
-    fn new(stored: StoredFleet, files: &Files) -> Self {
-        let mut entry = Self {
-            id: stored.id,
-            name: stored.name,
-            source: stored.source,
-            created_at: stored.created_at,
-            starts_with_hub: stored.starts_with_hub,
-            file: Err(String::new()),
-            members: BTreeMap::new(),
-            load: None,
-            counts: [0; 5],
-            version: 0,
-            run: None,
-            task: None,
-            cancel: None,
-        };
-        entry.read(files);
-        entry
-    }
-
-    /// Takes the source for what it means with these models.
-    fn read(&mut self, files: &Files) {
-        match FleetFile::parse(&self.source, &models::reader(files)) {
-            Ok(file) => self.take(file),
-            Err(error) => {
-                self.members = BTreeMap::new();
-                self.load = None;
-                self.file = Err(error.to_string());
-            }
-        }
-    }
-
-    fn take(&mut self, file: FleetFile) {
-        self.members = file.members().map(|member| (member.id.clone(), member)).collect();
-        self.load = Some(load_view(&file.load()));
-        self.file = Ok(Arc::new(file));
-    }
-
-    fn is_busy(&self) -> bool {
-        self.task.as_ref().is_some_and(|task| task.running)
-    }
-
-    fn devices(&self) -> u32 {
-        self.counts.iter().sum()
-    }
-
-    fn view(&self, at_ms: u64) -> Fleet {
-        let counters = self.run.as_ref().map(|run| run.counters()).unwrap_or_default();
-        let groups = self.file.iter().flat_map(|file| {
-            file.devices.iter().enumerate().map(|(place, group)| {
-                let model = self.members.values().find(|member| member.group == place);
-                FleetGroup {
-                    model: group.model.clone(),
-                    title: model.map_or_else(|| group.model.clone(), |member| member.model.title().to_owned()),
-                    count: group.count,
-                }
-            })
-        });
-        let counts = SimulatedState::ALL.into_iter().zip(self.counts);
-        Fleet {
-            id: self.id,
-            name: self.name.clone(),
-            created_at: self.created_at.clone(),
-            devices: self.devices(),
-            members: self.version,
-            groups: groups.collect(),
-            per_second: self.file.as_ref().map_or(0, |file| file.connect.per_second),
-            starts_with_hub: self.starts_with_hub,
-            faults: self
-                .file
-                .as_ref()
-                .map_or_else(|_| Vec::new(), |file| switched(&file.faults)),
-            counts: counts.map(|(state, count)| StateCount { state, count }).collect(),
-            totals: FleetTotals {
-                at_ms,
-                connects: counters.connects,
-                messages: counters.messages_sent,
-                reports: counters.reports,
-                methods: counters.methods_answered,
-            },
-            load: self.load.clone(),
-            task: self.task.clone(),
-            problem: self.file.as_ref().err().cloned(),
-        }
     }
 }
 
@@ -347,8 +210,28 @@ impl Simulator {
     /// Stops what runs; what is meant to run stays meant so.
     pub(crate) async fn stop_all(&self) {
         for run in self.runs() {
+            // Nobody listens any more, and news may have been on their way.
+            for (id, _) in run.states() {
+                if let Some(memory) = run.memory(&id) {
+                    self.remember(&id, memory);
+                }
+            }
             run.stop_all().await;
         }
+    }
+
+    fn remember(&self, id: &DeviceId, memory: Object) {
+        let mut inner = self.lock();
+        let Some(device) = inner.devices.get_mut(id) else {
+            return;
+        };
+        if device.memory == memory {
+            return;
+        }
+        device.memory = memory;
+        inner.unkept.insert(id.clone());
+        drop(inner);
+        self.unkept.notify_one();
     }
 
     /// The memories that are not on the disk yet.
@@ -430,7 +313,7 @@ impl OpenHub {
     fn heard(&self, FleetEvent { device_id, news }: FleetEvent, events: &Events) {
         match news {
             News::State(state) => self.became(&device_id, state_of(&state), events),
-            News::Memory(memory) => self.remembers(&device_id, memory),
+            News::Memory(memory) => self.simulator.remember(&device_id, memory),
         }
     }
 
@@ -456,20 +339,6 @@ impl OpenHub {
         });
     }
 
-    fn remembers(&self, id: &DeviceId, memory: Object) {
-        let mut inner = self.simulator.lock();
-        let Some(device) = inner.devices.get_mut(id) else {
-            return;
-        };
-        if device.memory == memory {
-            return;
-        }
-        device.memory = memory;
-        inner.unkept.insert(id.clone());
-        drop(inner);
-        self.simulator.unkept.notify_one();
-    }
-
     /// After news were missed.
     fn look_again(&self, run: &device_sim::Fleet, fleet: u32, events: &Events) {
         let states: HashMap<DeviceId, DeviceState> = run.states().into_iter().collect();
@@ -477,7 +346,7 @@ impl OpenHub {
         for id in ids {
             self.became(&id, states.get(&id).map_or(SimulatedState::Stopped, state_of), events);
             if let Some(memory) = run.memory(&id) {
-                self.remembers(&id, memory);
+                self.simulator.remember(&id, memory);
             }
         }
     }

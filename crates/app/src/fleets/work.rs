@@ -108,7 +108,7 @@ impl Task {
         self.app.tell_fleets();
     }
 
-    /// Makes the devices of the fleet on the hub, a hundred a call, and starts each part as it is
+    /// Makes the devices of the fleet that are not there on the hub, a hundred a call, and starts each part as it is
     /// there. What was made before an error or a cancel stays.
     pub(super) async fn create(&self, start: bool) -> Result<()> {
         let mut items = Vec::new();
@@ -117,7 +117,7 @@ impl Task {
             let Some(entry) = inner.fleets.get(&self.fleet) else {
                 return Ok(());
             };
-            for (id, member) in &entry.members {
+            for (id, member) in entry.members.iter().filter(|(id, _)| !inner.devices.contains_key(*id)) {
                 let (primary, secondary) = (random_key()?, random_key()?);
                 let authentication = Authentication {
                     symmetric_key: SymmetricKey::from_keys(&primary, &secondary),

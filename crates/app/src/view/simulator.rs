@@ -206,6 +206,8 @@ pub struct Fleet {
     pub created_at: String,
     /// Those that were created on the hub and not deleted from here.
     pub devices: u32,
+    /// Those of its file that are not among them.
+    pub missing: u32,
     /// Rises when devices come or go: then `watchFleet` is to be asked again.
     pub members: u32,
     pub groups: Vec<FleetGroup>,

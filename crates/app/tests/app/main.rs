@@ -85,7 +85,7 @@ impl Window {
             window
                 .fleets
                 .first()
-                .is_none_or(|fleet| fleet.task.as_ref().is_some_and(|task| !task.running))
+                .is_some_and(|fleet| fleet.task.as_ref().is_some_and(|task| !task.running))
         };
         self.until("the end of the work", ended).await;
         self.fleets.first().and_then(|fleet| fleet.task.clone()).unwrap()

@@ -14,6 +14,7 @@ import {
   tokens,
   Tooltip,
 } from "@fluentui/react-components";
+import { AddRegular } from "@fluentui/react-icons/svg/add";
 import { ArrowExportRegular } from "@fluentui/react-icons/svg/arrow-export";
 import { DeleteRegular } from "@fluentui/react-icons/svg/delete";
 import { MoreHorizontalRegular } from "@fluentui/react-icons/svg/more-horizontal";
@@ -74,6 +75,14 @@ export function FleetActions({ fleet }: { fleet: Fleet }) {
             (confirmation) => ipc.setFleetStart(fleet.id, true, confirmation),
           ),
     );
+  const createMissing = () =>
+    act(t("errors.createMissing"), () =>
+      withLoad(
+        () => load,
+        ({ devices }) => t("simulator.startCount", { count: devices }),
+        (confirmation) => ipc.createMissing(fleet.id, confirmation),
+      ),
+    );
   const exportFile = () => act(t("errors.exportFleet"), async () => setSaved(await ipc.exportFleet(fleet.id)));
 
   return (
@@ -129,6 +138,11 @@ export function FleetActions({ fleet }: { fleet: Fleet }) {
                   <MenuItem icon={<ArrowExportRegular />} onClick={() => void exportFile()} data-testid="export-fleet">
                     {t("simulator.export")}
                   </MenuItem>
+                  {fleet.missing > 0 ? (
+                    <MenuItem icon={<AddRegular />} disabled={busy} onClick={() => void createMissing()} data-testid="create-missing">
+                      {t("simulator.createMissing", { count: fleet.missing })}
+                    </MenuItem>
+                  ) : null}
                   <MenuDivider />
                 </>
               ) : null}

@@ -18,6 +18,7 @@ const fleet = (change: Partial<Fleet> = {}, counts: Partial<Record<SimulatedStat
   name: "plant",
   createdAt: "2026-11-21T10:00:00Z",
   devices: 3,
+  missing: 0,
   members: 1,
   groups: [{ model: "thermostat", title: "Thermostat", count: 3 }],
   perSecond: 50,
