@@ -83,8 +83,15 @@ async fn order(world: &World, device: &DeviceId, model: &str, firmware: &Firmwar
         "device-jobs" => json!({ "packageUri": uri, "sha256": sha256, "version": "2.0.0" }),
         _ => json!({ "fwPackageUri": uri, "sha256": sha256, "fwVersion": "2.0.0" }),
     };
-    let (status, _) = call(world, device, "firmwareUpdate", payload).await;
-    assert!(matches!(status, 200 | 202), "{device}: {status}");
+    loop {
+        match call(world, device, "firmwareUpdate", payload.clone()).await.0 {
+            200 | 202 => return,
+            // Its connection went between the call and the answer: asked again, it may be under way.
+            504 | 404 => {}
+            409 => return,
+            status => panic!("{device}: {status}"),
+        }
+    }
 }
 
 /// How an update ended, as the schema says it: `done`, or the error's code.
