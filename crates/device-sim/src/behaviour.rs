@@ -147,7 +147,7 @@ impl Behaviour {
         let (late, answer) = oneshot::channel();
         let work = async {
             let run = Run::new(self, handle, self.desired()).of_method(&call, payload, late);
-            run.to_end(&method.routine).await;
+            run.finish(&method.routine).await;
             drop(turn);
             self.catch_up(handle).await;
         };
@@ -209,7 +209,7 @@ impl Behaviour {
     async fn catch_up(&self, handle: &impl DeviceHandle) {
         while let Some(due) = self.due(handle) {
             let run = Run::new(self, handle, due.desired);
-            Box::pin(run.to_end(&due.property.routine)).await;
+            Box::pin(run.finish(&due.property.routine)).await;
             if let Value::Object(handled) = json!({ HANDLED: { due.property.path.as_str(): due.mark } }) {
                 handle.remember(&handled);
             }

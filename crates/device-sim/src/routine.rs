@@ -124,7 +124,7 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
     }
 
     /// Runs the steps, then those for a failure if there was one, and answers if none did.
-    pub(crate) async fn to_end(mut self, routine: &Routine) {
+    pub(crate) async fn finish(mut self, routine: &Routine) {
         if let Err(failure) = self.steps(&routine.steps).await {
             self.handle
                 .note(format!("failed with {}: {}", failure.code, failure.message));

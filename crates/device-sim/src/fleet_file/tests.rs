@@ -201,6 +201,20 @@ fn the_load_counts_telemetry_renewals_and_flapping() {
 }
 
 #[test]
+fn the_committed_schema_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fleet.schema.json");
+    let current = format!("{:#}\n", FleetFile::json_schema());
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    if committed != current {
+        std::fs::write(path, &current).unwrap();
+    }
+    assert!(
+        committed == current,
+        "the schema was out of date and is written anew; commit fleet.schema.json"
+    );
+}
+
+#[test]
 fn the_schema_names_what_a_file_may_hold() {
     let schema = FleetFile::json_schema();
     for name in ["name", "seed", "connect", "devices", "faults"] {

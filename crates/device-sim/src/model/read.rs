@@ -35,10 +35,10 @@ impl Model {
         }
         let file: ModelFile =
             toml::from_str(text).map_err(|error| ModelError::new(text, error.span(), error.message()))?;
-        Self::checked(file, text, files).map_err(|wrong| ModelError::new(text, wrong.place, &wrong.message))
+        Self::checked(&file, text, files).map_err(|wrong| ModelError::new(text, wrong.place, &wrong.message))
     }
 
-    fn checked(file: ModelFile, text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Self, Wrong> {
+    fn checked(file: &ModelFile, text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Self, Wrong> {
         let name = file.name.get_ref();
         if DeviceId::new(name.clone()).is_err() {
             let message = format!("{name:?} is no name for a model; use letters, digits and - . _ as in firmware-a");
@@ -54,7 +54,7 @@ impl Model {
             return Err(Wrong::at(id, message));
         }
         let memory = memory(file.memory.as_ref())?;
-        let remembered = remembered(&file, &memory);
+        let remembered = remembered(file, &memory);
         let known = Known {
             memory: remembered.as_ref(),
         };
@@ -69,9 +69,9 @@ impl Model {
             about: file.about.clone(),
             model_id: file.model_id.as_ref().map(|id| id.get_ref().clone()),
             firmware: file.firmware,
-            telemetry: timers(&file, files)?,
-            methods: methods(&file, &known)?,
-            desired: desired(&file, &known)?,
+            telemetry: timers(file, files)?,
+            methods: methods(file, &known)?,
+            desired: desired(file, &known)?,
             boot: Routine::boot(reported, boot_steps, &known)?,
             memory,
             keeps: Keeps::default(),

@@ -1,5 +1,5 @@
 import { FluentProvider } from "@fluentui/react-components";
-import { act, cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { act, cleanup, configure, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { createMemoryRouter, RouterProvider } from "react-router";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ConfirmLoadDialog } from "../../components/ConfirmLoadDialog";
@@ -90,6 +90,10 @@ const open = (fleets: Fleet[] | Promise<Fleet[]>, active: ActiveHub | null = hub
   );
 };
 const tell = (...events: Parameters<typeof applyEvents>[1]) => act(() => useStore.setState((model) => applyEvents(model, events, 0)));
+
+// A page of many parts takes its time on a busy machine.
+configure({ asyncUtilTimeout: 5000 });
+vi.setConfig({ testTimeout: 20_000 });
 
 beforeEach(() => {
   // This DOM lays nothing out and draws nothing.
