@@ -1,8 +1,8 @@
 // A fleet: made with a fault, watched, looked into, changed while it runs; its models; and again after a restart.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CTRL, until, withApp } from "./app.js";
-import { control, localService } from "./hub.js";
+import { CTRL, scratch, until, withApp } from "./app.js";
+import { control, localService, serveHub } from "./hub.js";
 
 const counted = async (app, state) => Number((await app.facts(`count-${state}`, "count"))[0]?.count);
 
@@ -144,4 +144,47 @@ test("a model is duplicated, its mistakes are marked where they are, and a fleet
     const refused = await app.evaluate(() => window.__TAURI_INTERNALS__.invoke("delete_model", { reference: "mine.toml" }).then(() => null, (error) => error));
     assert.equal(refused.code, "InvalidInput", "a model that a fleet uses stays");
   });
+});
+
+test("on a hub that is not local nothing starts before its load is confirmed, in the window and behind it", async () => {
+  const hubPlaces = await scratch();
+  const hub = await serveHub(hubPlaces.data);
+  try {
+    await withApp("load", { env: { SSL_CERT_FILE: hub.caFile, SSL_CERT_DIR: null } }, async (app) => {
+      await app.type("connection-string", hub.serviceConnectionString);
+      await app.click("save-hub");
+      await app.see("connected-count", { "data-total": 0 });
+      const devices = () => control({ connectionString: hub.serviceConnectionString, caFile: hub.caFile }, "device", "list");
+
+      const refused = await app.evaluate(async () => {
+        const { invoke } = window.__TAURI_INTERNALS__;
+        const fleet = { name: "x", prefix: "x", count: 5, model: "thermostat", timeScale: 1, perSecond: 10, tags: [] };
+        const { source } = await invoke("draft_fleet", { fleet });
+        return invoke("create_fleet", { source, start: true, confirmation: null }).then(() => null, (error) => error);
+      });
+      assert.equal(refused.code, "NeedsConfirmation");
+      assert.deepEqual(await devices(), []);
+
+      await app.click("nav-simulator");
+      await app.click("new-fleet");
+      await app.type("add-simulated-count", "600");
+      await app.click("add-simulated-model");
+      await app.click("model-thermostat");
+      await app.click("add-simulated-create");
+      await app.see("load-notice", { "data-devices": 600 });
+      await app.shots("92-load-notice");
+      assert.deepEqual(await devices(), [], "nothing is made before the person has said so");
+      await app.click("add-simulated-create");
+      await app.see("fleet-page");
+      await until("the devices are on the hub", async () => (await devices()).length === 600, 30_000);
+      await app.shots("93-fleet-remote", ["light"]);
+      await app.click("stop-fleet");
+      await app.see("count-stopped", { "data-count": 600 }, 30_000);
+      await app.click("start-fleet");
+      await app.see("load-notice", { "data-devices": 600 });
+    });
+  } finally {
+    await hub.stop();
+    await hubPlaces.remove();
+  }
 });
