@@ -29,7 +29,7 @@ pub(crate) fn show(app: &AppHandle) {
     }
 }
 
-/// Asks for a firmware file; `None` when the person closed the dialog.
+/// Asks for a file; `None` when the person closed the dialog.
 pub(crate) async fn pick_file(app: &AppHandle, title: &str) -> Option<PathBuf> {
     let (picked, answer) = oneshot::channel();
     app.dialog().file().set_title(title).pick_file(move |file| {

@@ -3,7 +3,7 @@
 use tauri::State;
 use twindeck_app::{
     App, Result,
-    view::{BulkResult, DevicePage, NewDevices},
+    view::{BulkResult, DevicePage},
 };
 
 #[tauri::command]
@@ -14,8 +14,8 @@ pub(super) async fn list_devices(app: State<'_, App>, offset: u32, limit: u32) -
 
 #[tauri::command]
 #[specta::specta]
-pub(super) async fn create_devices(app: State<'_, App>, request: NewDevices) -> Result<BulkResult> {
-    app.create_devices(request).await
+pub(super) async fn create_device(app: State<'_, App>, device_id: String) -> Result<()> {
+    app.create_device(device_id).await
 }
 
 #[tauri::command]
@@ -28,16 +28,4 @@ pub(super) async fn delete_devices(app: State<'_, App>, device_ids: Vec<String>)
 #[specta::specta]
 pub(super) async fn set_device_enabled(app: State<'_, App>, device_id: String, enabled: bool) -> Result<()> {
     app.set_device_enabled(device_id, enabled).await
-}
-
-#[tauri::command]
-#[specta::specta]
-pub(super) async fn start_simulated(app: State<'_, App>, device_ids: Vec<String>) -> Result<BulkResult> {
-    app.start_simulated(device_ids).await
-}
-
-#[tauri::command]
-#[specta::specta]
-pub(super) async fn stop_simulated(app: State<'_, App>, device_ids: Vec<String>) -> Result<BulkResult> {
-    app.stop_simulated(device_ids).await
 }

@@ -7,6 +7,7 @@ mod devices;
 mod hubs;
 mod local_hub;
 mod methods;
+mod simulator;
 mod twins;
 mod updates;
 
@@ -41,11 +42,37 @@ pub(crate) fn commands() -> Builder<tauri::Wry> {
             local_hub::copy_local_connection_string,
             local_hub::export_ca,
             devices::list_devices,
-            devices::create_devices,
+            devices::create_device,
             devices::delete_devices,
             devices::set_device_enabled,
-            devices::start_simulated,
-            devices::stop_simulated,
+            simulator::list_fleets,
+            simulator::draft_fleet,
+            simulator::check_fleet,
+            simulator::import_fleet,
+            simulator::export_fleet,
+            simulator::create_fleet,
+            simulator::create_missing,
+            simulator::start_fleet,
+            simulator::stop_fleet,
+            simulator::cancel_fleet_task,
+            simulator::delete_fleet,
+            simulator::set_fleet_start,
+            simulator::set_fleet_faults,
+            simulator::watch_fleet,
+            simulator::unwatch_fleet,
+            simulator::start_simulated,
+            simulator::stop_simulated,
+            simulator::simulated_load,
+            simulator::simulated_device,
+            simulator::set_device_faults,
+            simulator::watch_console,
+            simulator::unwatch_console,
+            simulator::list_models,
+            simulator::read_model,
+            simulator::check_model,
+            simulator::save_model,
+            simulator::delete_model,
+            simulator::export_model,
             twins::get_twin,
             twins::watch_twin,
             twins::unwatch_twin,

@@ -1,5 +1,5 @@
-//! The application's own SQLite file: saved hubs (never their keys), simulated devices, method
-//! calls, packages and updates. Small and rarely busy: one connection, used off the async threads.
+//! The application's own SQLite file: saved hubs (never their keys), fleets and
+//! their devices, models, method calls, packages and updates. Small and rarely busy: one connection, used off the async threads.
 
 use std::{
     path::Path,
@@ -10,7 +10,8 @@ use rusqlite::Connection;
 
 use crate::error::{AppError, Code, Result};
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE settings (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE hubs (
         id TEXT NOT NULL PRIMARY KEY,
@@ -60,7 +61,9 @@ const MIGRATIONS: &[&str] = &["
         baseline TEXT,
         PRIMARY KEY (update_id, device_id)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    include_str!("fleets/migration.sql"),
+];
 
 #[derive(Clone)]
 pub(crate) struct Db(Arc<Mutex<Connection>>);
@@ -116,4 +119,77 @@ pub(crate) fn to_text(value: &impl serde::Serialize) -> String {
 
 pub(crate) fn from_text<T: serde::de::DeserializeOwned>(text: String) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(text)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The database as the first version left it.
+    fn first_version(path: &Path) -> Connection {
+        let sql = Connection::open(path).unwrap();
+        sql.execute_batch(&format!("BEGIN; {} PRAGMA user_version = 1; COMMIT;", MIGRATIONS[0]))
+            .unwrap();
+        sql
+    }
+
+    #[test]
+    fn simulated_devices_of_the_first_version_become_fleets_that_can_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("twindeck.db");
+        let sql = first_version(&path);
+        for (hub, device, model, speed) in [
+            ("local", "sim-01", "firmware", "fast"),
+            ("local", "sim-02", "firmware", "fast"),
+            ("local", "sim-03", "lockDoor", "tutorial"),
+            ("local", "sim-04", "firmware", "fast"),
+            ("local", "sim-100", "firmware", "fast"),
+            ("h1", "it's-01", "factoryReset", "tutorial"),
+        ] {
+            sql.execute(
+                "INSERT INTO simulated VALUES (?1, ?2, ?3, ?4)",
+                rusqlite::params![hub, device, model, speed],
+            )
+            .unwrap();
+        }
+        drop(sql);
+        let db = Db::open(&path).unwrap();
+        let sql = db.0.lock().unwrap();
+        let mut statement = sql
+            .prepare("SELECT id, source, starts_with_hub FROM fleets ORDER BY hub_id")
+            .unwrap();
+        let fleets: Vec<(u32, String, bool)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(|row| row.unwrap())
+            .collect();
+        assert_eq!(fleets.len(), 2, "one a hub");
+        assert_eq!(fleets.iter().map(|fleet| fleet.2).collect::<Vec<_>>(), [false, true]);
+        let members = |text: &str| -> Vec<String> {
+            let file = device_sim::FleetFile::parse(text, &|_| None).unwrap();
+            let line = |member: device_sim::Member| format!("{} {} {}", member.id, member.model, member.time_scale);
+            let mut lines: Vec<String> = file.members().map(line).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(members(&fleets[0].1), ["it's-01 factory-reset 1"]);
+        assert_eq!(
+            members(&fleets[1].1),
+            [
+                "sim-01 firmware-a 0.01",
+                "sim-02 firmware-a 0.01",
+                "sim-03 lock-door 1",
+                "sim-04 firmware-a 0.01",
+                "sim-100 firmware-a 0.01"
+            ]
+        );
+        let owned: u32 = sql
+            .query_row(
+                "SELECT count(*) FROM simulated s JOIN fleets f ON f.id = s.fleet_id AND f.hub_id = s.hub_id",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(owned, 6);
+    }
 }

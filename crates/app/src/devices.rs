@@ -1,52 +1,19 @@
-//! The open hub's devices: rows for the window, creating, deleting, enabling, simulating.
+//! The open hub's devices: rows for the window, creating, deleting, enabling.
 
-use std::collections::BTreeMap;
-
-use device_sim::{DeviceState, Model, SimError, SimulatedDevice};
-use futures_util::{StreamExt, stream};
 use hub_client::IfMatch;
 use hub_protocol::{
-    DeviceConnectionString, DeviceId, Timestamp,
-    identity::{Authentication, ConnectionState, ExportImportDevice, ImportMode, MAX_BULK, Status, SymmetricKey},
-    merge::Object,
+    DeviceId, Timestamp,
+    identity::{ConnectionState, DeviceIdentity, ExportImportDevice, ImportMode, MAX_BULK, Status},
     sas::SasKey,
 };
-use rusqlite::params;
 
 use crate::{
     App,
-    db::to_text,
     error::{AppError, Code, Result},
-    open_hub::{OpenHub, Simulated, count},
+    open_hub::{OpenHub, count},
     table::Entry,
-    view::{BulkFailure, BulkResult, DeviceModel, DevicePage, DeviceRow, NewDevices, SimulatedState, Speed},
+    view::{BulkFailure, BulkResult, DevicePage, DeviceRow},
 };
-
-/// Devices that may be created in one go.
-const MAX_NEW: u32 = 10_000;
-/// Calls to the hub at once.
-const CALLS: usize = 16;
-
-impl DeviceModel {
-    /// The built-in model of the simulator that it stands for.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Reboot => "reboot",
-            Self::Firmware => "firmware-a",
-            Self::LockDoor => "lock-door",
-            Self::FactoryReset => "factory-reset",
-        }
-    }
-}
-
-impl Speed {
-    fn time_scale(self) -> f64 {
-        match self {
-            Self::Tutorial => 1.0,
-            Self::Fast => 0.01,
-        }
-    }
-}
 
 pub(crate) fn parse_ids(ids: Vec<String>) -> Result<Vec<DeviceId>> {
     ids.into_iter()
@@ -60,15 +27,20 @@ pub(crate) fn time_text(time: Timestamp) -> Option<String> {
 }
 
 impl OpenHub {
-    pub(crate) fn row(&self, entry: &Entry, simulated: &BTreeMap<DeviceId, Simulated>) -> DeviceRow {
+    pub(crate) fn row(&self, entry: &Entry) -> DeviceRow {
         let twin = &entry.twin;
-        let ours = simulated.get(&twin.device_id);
         let status = twin
             .properties
             .reported
             .values
             .get("firmwareStatus")
             .and_then(serde_json::Value::as_str);
+        let (fleet, model, simulated) = self
+            .simulator
+            .device(&twin.device_id)
+            .map_or((None, None, None), |device| {
+                (Some(device.0), Some(device.1), Some(device.2))
+            });
         DeviceRow {
             device_id: twin.device_id.to_string(),
             enabled: twin.status == Status::Enabled,
@@ -76,13 +48,9 @@ impl OpenHub {
             connection_changed_at: entry.connection_changed.and_then(time_text),
             last_activity_at: time_text(twin.last_activity_time),
             firmware_status: status.map(str::to_owned),
-            simulated: ours.map(|_| match self.fleet.state(&twin.device_id) {
-                None | Some(DeviceState::Stopped) => SimulatedState::Stopped,
-                Some(DeviceState::Connecting) => SimulatedState::Connecting,
-                Some(DeviceState::Connected) => SimulatedState::Connected,
-                Some(DeviceState::Waiting { .. } | DeviceState::Refused { .. }) => SimulatedState::Waiting,
-            }),
-            model: ours.map(|ours| to_text(&ours.model)),
+            simulated,
+            fleet,
+            model,
             version: u32::try_from(twin.version).unwrap_or(u32::MAX),
         }
     }
@@ -93,86 +61,31 @@ impl App {
     pub fn list_devices(&self, offset: u32, limit: u32) -> Result<DevicePage> {
         let hub = self.hub()?;
         let entries = hub.table.page(offset as usize, limit.min(10_000) as usize);
-        let simulated = hub.simulated();
-        let rows = entries.iter().map(|entry| hub.row(entry, &simulated)).collect();
+        let rows = entries.iter().map(|entry| hub.row(entry)).collect();
         Ok(DevicePage {
             rows,
             total: count(hub.table.counts().0),
         })
     }
 
-    /// Creates identities through the bulk API; simulated ones are remembered and started.
-    pub async fn create_devices(&self, request: NewDevices) -> Result<BulkResult> {
+    /// An identity whose keys the hub makes, for a device that exists or is about to.
+    pub async fn create_device(&self, id: String) -> Result<()> {
         let hub = self.hub()?;
-        let ids = new_ids(&request, &hub.table.ids())?;
-        let mut items = Vec::with_capacity(ids.len());
-        let mut keys = BTreeMap::new();
-        for id in ids {
-            let (primary, secondary) = (random_key()?, random_key()?);
-            let authentication = Authentication {
-                symmetric_key: SymmetricKey::from_keys(&primary, &secondary),
-                ..Authentication::default()
-            };
-            keys.insert(id.clone(), primary);
-            items.push(ExportImportDevice {
-                authentication: Some(authentication),
-                ..bulk_item(id, ImportMode::Create)
-            });
-        }
-        let (created, result) = bulk(&hub, items).await?;
-        if let Some(model) = request.model {
-            let simulated = Simulated {
-                model,
-                speed: request.speed,
-            };
-            self.remember_simulated(&hub, &created, simulated).await?;
-            let devices = created
-                .iter()
-                .filter_map(|id| keys.remove(id).map(|key| hub.device(id.clone(), key, simulated)));
-            hub.fleet.start(devices.collect::<Result<_>>()?);
-        }
-        Ok(result)
-    }
-
-    async fn remember_simulated(&self, hub: &OpenHub, ids: &[DeviceId], simulated: Simulated) -> Result<()> {
-        let (hub_id, stored) = (hub.saved.id.clone(), ids.to_vec());
-        let insert = "INSERT OR REPLACE INTO simulated (hub_id, device_id, model, speed) VALUES (?1, ?2, ?3, ?4)";
-        let write = self.0.db.call(move |sql| {
-            let mut statement = sql.prepare(insert)?;
-            for id in stored {
-                statement.execute(params![
-                    hub_id,
-                    id.as_str(),
-                    to_text(&simulated.model),
-                    to_text(&simulated.speed)
-                ])?;
-            }
-            Ok(())
-        });
-        write.await?;
-        hub.simulated().extend(ids.iter().map(|id| (id.clone(), simulated)));
+        let id = DeviceId::new(id.trim())?;
+        hub.client.create_device(&DeviceIdentity::new(id)).await?;
         Ok(())
     }
 
     pub async fn delete_devices(&self, ids: Vec<String>) -> Result<BulkResult> {
         let hub = self.hub()?;
         let ids = parse_ids(ids)?;
-        hub.fleet.stop(&ids).await;
+        self.halt(&hub, &ids).await;
         let (deleted, result) = bulk(
             &hub,
             ids.into_iter().map(|id| bulk_item(id, ImportMode::Delete)).collect(),
         )
         .await?;
-        hub.simulated().retain(|id, _| !deleted.contains(id));
-        let hub_id = hub.saved.id.clone();
-        let forget = self.0.db.call(move |sql| {
-            let mut statement = sql.prepare("DELETE FROM simulated WHERE hub_id = ?1 AND device_id = ?2")?;
-            for id in deleted {
-                statement.execute(params![hub_id, id.as_str()])?;
-            }
-            Ok(())
-        });
-        forget.await?;
+        self.forget_simulated(&hub, deleted).await?;
         Ok(result)
     }
 
@@ -183,55 +96,6 @@ impl App {
         let condition = IfMatch::Etag(device.etag.clone());
         hub.client.update_device(&device, condition).await?;
         Ok(())
-    }
-
-    pub async fn start_simulated(&self, ids: Vec<String>) -> Result<BulkResult> {
-        let hub = self.hub()?;
-        let wanted: Vec<(DeviceId, Option<Simulated>)> = {
-            let simulated = hub.simulated();
-            parse_ids(ids)?
-                .into_iter()
-                .map(|id| (id.clone(), simulated.get(&id).copied()))
-                .collect()
-        };
-        let mut result = BulkResult::default();
-        let devices = stream::iter(wanted)
-            .map(|(id, simulated)| {
-                let hub = &hub;
-                async move {
-                    let device = match simulated {
-                        Some(simulated) => hub.with_key(&id, simulated).await,
-                        None => Err(AppError::invalid("This is not a simulated device of this application.")),
-                    };
-                    (id, device)
-                }
-            })
-            .buffer_unordered(CALLS)
-            .collect::<Vec<_>>()
-            .await;
-        let mut started = Vec::new();
-        for (id, device) in devices {
-            match device {
-                Ok(device) => started.push(device),
-                Err(error) => result.failures.push(BulkFailure {
-                    device_id: id.to_string(),
-                    message: error.to_string(),
-                }),
-            }
-        }
-        result.done = count(started.len());
-        hub.fleet.start(started);
-        Ok(result)
-    }
-
-    pub async fn stop_simulated(&self, ids: Vec<String>) -> Result<BulkResult> {
-        let hub = self.hub()?;
-        let ids = parse_ids(ids)?;
-        hub.fleet.stop(&ids).await;
-        Ok(BulkResult {
-            done: count(ids.len()),
-            failures: Vec::new(),
-        })
     }
 
     /// For the clipboard: the open hub's own string, or a device's.
@@ -245,47 +109,13 @@ impl App {
             }
             return self.0.credentials.find(&hub.saved.id).await;
         };
-        let simulated = Simulated {
-            model: DeviceModel::Firmware,
-            speed: Speed::Fast,
-        };
-        let device = hub.with_key(&DeviceId::new(id)?, simulated).await?;
-        Ok(device.connection.to_secret())
+        let id = DeviceId::new(id)?;
+        let key = hub.key(&id).await?;
+        Ok(hub.device_connection(id, key).to_secret())
     }
 }
 
-impl OpenHub {
-    fn device(&self, device_id: DeviceId, key: SasKey, simulated: Simulated) -> Result<SimulatedDevice> {
-        let host_name = self.device_host.clone();
-        let name = simulated.model.name();
-        let unknown = || AppError::invalid(SimError::UnknownModel { name: name.into() }.to_string());
-        let model = Model::find(name).ok_or_else(unknown)?;
-        Ok(SimulatedDevice {
-            connection: DeviceConnectionString {
-                host_name,
-                device_id,
-                key,
-                gateway_host_name: None,
-            },
-            model,
-            time_scale: simulated.speed.time_scale(),
-            seed: 0,
-            memory: Object::new(),
-            faults: Vec::new(),
-        })
-    }
-
-    /// The key comes from the registry each time; it is kept nowhere else.
-    async fn with_key(&self, id: &DeviceId, simulated: Simulated) -> Result<SimulatedDevice> {
-        let device = self.client.device(id).await?;
-        match device.primary_key() {
-            Some(key) => self.device(id.clone(), key, simulated),
-            None => Err(AppError::invalid("This device does not connect with a key.")),
-        }
-    }
-}
-
-fn bulk_item(id: DeviceId, mode: ImportMode) -> ExportImportDevice {
+pub(crate) fn bulk_item(id: DeviceId, mode: ImportMode) -> ExportImportDevice {
     ExportImportDevice {
         import_mode: Some(mode),
         ..ExportImportDevice::new(id)
@@ -324,78 +154,9 @@ async fn bulk(hub: &OpenHub, items: Vec<ExportImportDevice>) -> Result<(Vec<Devi
     Ok((done, result))
 }
 
-/// `prefix-01` and on, after the highest number that is taken.
-fn new_ids(request: &NewDevices, taken: &[DeviceId]) -> Result<Vec<DeviceId>> {
-    if !(1..=MAX_NEW).contains(&request.count) {
-        return Err(AppError::invalid(format!(
-            "1 to {MAX_NEW} devices can be created at once, not {}.",
-            request.count
-        )));
-    }
-    let name = request.name.trim();
-    if request.count == 1 && request.model.is_none() {
-        return Ok(vec![DeviceId::new(name)?]);
-    }
-    let prefix = format!("{name}-");
-    let highest = taken
-        .iter()
-        .filter_map(|id| id.as_str().strip_prefix(&prefix)?.parse::<u32>().ok())
-        .max();
-    let first = highest.map_or(1, |number| number.saturating_add(1));
-    let last = first
-        .checked_add(request.count - 1)
-        .ok_or_else(|| AppError::invalid("The numbers are used up; choose another prefix."))?;
-    let width = last.to_string().len().max(2);
-    (first..=last)
-        .map(|number| DeviceId::new(format!("{prefix}{number:0width$}")).map_err(AppError::from))
-        .collect()
-}
-
-fn random_key() -> Result<SasKey> {
+pub(crate) fn random_key() -> Result<SasKey> {
     let mut bytes = vec![0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| AppError::new(Code::Internal, "The system gave no randomness.").details(error))?;
     SasKey::from_bytes(bytes).map_err(|error| AppError::new(Code::Internal, error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(name: &str, count: u32, model: Option<DeviceModel>) -> NewDevices {
-        NewDevices {
-            name: name.into(),
-            count,
-            model,
-            speed: Speed::Fast,
-        }
-    }
-
-    #[test]
-    fn numbers_go_on_after_the_highest_taken() {
-        let taken = [
-            DeviceId::new("sim-07").unwrap(),
-            DeviceId::new("sim-x").unwrap(),
-            DeviceId::new("other-99").unwrap(),
-        ];
-        let ids = new_ids(&request("sim", 2, Some(DeviceModel::Firmware)), &taken).unwrap();
-        assert_eq!(
-            ids,
-            [DeviceId::new("sim-08").unwrap(), DeviceId::new("sim-09").unwrap()]
-        );
-    }
-
-    #[test]
-    fn one_plain_device_takes_its_name_as_given_and_bad_names_are_refused() {
-        assert_eq!(
-            new_ids(&request("pump 7", 1, None), &[]).unwrap_err().code,
-            Code::InvalidInput
-        );
-        assert_eq!(
-            new_ids(&request("pump-7", 1, None), &[]).unwrap(),
-            [DeviceId::new("pump-7").unwrap()]
-        );
-        assert!(new_ids(&request("p", 0, None), &[]).is_err());
-        assert!(new_ids(&request("p", MAX_NEW + 1, None), &[]).is_err());
-    }
 }

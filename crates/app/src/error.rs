@@ -23,6 +23,8 @@ pub enum Code {
     Throttled,
     PortInUse,
     NoHub,
+    /// What was asked burdens a hub in use, and the person has not confirmed how much.
+    NeedsConfirmation,
     Storage,
     Keychain,
     Internal,

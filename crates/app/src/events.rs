@@ -13,13 +13,15 @@ use std::{
 use hub_protocol::DeviceId;
 use tokio::sync::{Notify, mpsc};
 
-use crate::view::{AppEvent, LocalHubCounters, MethodCall, ProtocolLine};
+use crate::view::{AppEvent, ConsoleLine, LocalHubCounters, MethodCall, ProtocolLine};
 
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 /// Batches a window may be behind.
 const BEHIND: usize = 8;
-/// Lines of the protocol log in one batch; the newest stay.
+/// Lines of a log in one batch; the newest stay.
 const LINES: usize = 400;
+/// Rows in one batch.
+const ROWS: usize = 500;
 
 #[derive(Default)]
 pub(crate) struct Pending {
@@ -35,20 +37,44 @@ pub(crate) struct Pending {
     /// The local hub's, as last read.
     pub counters: Option<LocalHubCounters>,
     /// What the client that is being watched and the local hub said.
-    pub protocol: Option<(String, VecDeque<ProtocolLine>)>,
+    pub protocol: Option<Log<ProtocolLine>>,
+    /// The console of the simulated device that is being watched.
+    pub console: Option<Log<ConsoleLine>>,
+    pub fleets: bool,
+    /// Simulated devices of the fleet that is being watched, whose state changed.
+    pub dots: BTreeSet<DeviceId>,
+}
+
+/// Whose lines, and the lines.
+pub(crate) type Log<L> = (String, VecDeque<L>);
+
+/// Lines of another one than those that wait take their place.
+fn log<L>(waiting: &mut Option<Log<L>>, whose: &str, lines: impl Iterator<Item = L>) {
+    match waiting {
+        Some((known, waiting)) if known == whose => {
+            waiting.extend(lines);
+            let over = waiting.len().saturating_sub(LINES);
+            waiting.drain(..over);
+        }
+        other => *other = Some((whose.to_owned(), lines.collect())),
+    }
 }
 
 impl Pending {
-    /// Lines of another client than those that wait take their place.
     pub(crate) fn protocol(&mut self, client: &str, lines: impl Iterator<Item = ProtocolLine>) {
-        match &mut self.protocol {
-            Some((known, waiting)) if known == client => {
-                waiting.extend(lines);
-                let over = waiting.len().saturating_sub(LINES);
-                waiting.drain(..over);
-            }
-            other => *other = Some((client.to_owned(), lines.collect())),
-        }
+        log(&mut self.protocol, client, lines);
+    }
+
+    pub(crate) fn console(&mut self, device: &str, lines: impl Iterator<Item = ConsoleLine>) {
+        log(&mut self.console, device, lines);
+    }
+}
+
+/// Leaves the first rows, and gives those after them.
+fn first(rows: &mut BTreeSet<DeviceId>) -> BTreeSet<DeviceId> {
+    match rows.iter().nth(ROWS).cloned() {
+        Some(next) => rows.split_off(&next),
+        None => BTreeSet::new(),
     }
 }
 
@@ -84,10 +110,20 @@ impl Events {
         receiver
     }
 
-    /// What has gathered since the last call; waits until there is something.
+    /// What has gathered since the last call; waits until there is something. Of many rows only
+    /// the first [`ROWS`], so that no batch makes the window stall; the others come with the next.
     pub(crate) async fn next(&self) -> Pending {
         self.wake.notified().await;
-        std::mem::take(&mut *lock(&self.pending))
+        let mut pending = lock(&self.pending);
+        let rest = first(&mut pending.rows);
+        let more = !rest.is_empty();
+        let taken = std::mem::take(&mut *pending);
+        pending.rows = rest;
+        drop(pending);
+        if more {
+            self.wake.notify_one();
+        }
+        taken
     }
 
     pub(crate) fn send(&self, batch: &[AppEvent]) {
@@ -145,6 +181,18 @@ mod tests {
         assert_eq!((client.as_str(), lines.len(), lines[0].sequence), ("a", LINES, 1));
         pending.protocol("b", std::iter::once(line(0)));
         assert_eq!(pending.protocol.unwrap().1.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_rows_comes_in_batches_and_none_is_lost() {
+        let events = Events::default();
+        let ids = (0..2 * ROWS + 1).map(|number| DeviceId::new(format!("d{number}")).unwrap());
+        events.note(|pending| pending.rows.extend(ids));
+        let mut batches = Vec::new();
+        for _ in 0..3 {
+            batches.push(events.next().await.rows.len());
+        }
+        assert_eq!(batches, [ROWS, ROWS, 1]);
     }
 
     #[tokio::test]

@@ -167,9 +167,10 @@ impl App {
     async fn switch_to(&self, saved: SavedHub, reach: Reach) -> Result<()> {
         let _one_at_a_time = self.0.switching.lock().await;
         self.close_current().await;
-        let hub = OpenHub::open(saved, reach, &self.0.db, self.0.events.clone()).await?;
+        let hub = OpenHub::open(saved, reach, &self.0.db, &self.model_files(), self.0.events.clone()).await?;
         self.set_open(Some(hub.clone()));
         self.hub_changed();
+        self.resume_fleets(&hub);
         self.resume_updates(hub);
         Ok(())
     }
@@ -178,12 +179,13 @@ impl App {
         self.0.events.note(|pending| {
             pending.reset = true;
             pending.state = true;
+            pending.fleets = true;
         });
     }
 
     async fn close_current(&self) {
         if let Some(hub) = self.set_open(None) {
-            hub.close().await;
+            hub.close(&self.0.db).await;
         }
     }
 
@@ -205,7 +207,7 @@ impl App {
             .db
             .call(move |sql| {
                 sql.execute("DELETE FROM hubs WHERE id = ?1", [&id])?;
-                sql.execute("DELETE FROM simulated WHERE hub_id = ?1", [&id])?;
+                sql.execute("DELETE FROM fleets WHERE hub_id = ?1", [&id])?;
                 Ok(())
             })
             .await?;

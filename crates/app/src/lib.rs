@@ -16,9 +16,11 @@ pub mod watch;
 mod db;
 mod devices;
 mod events;
+mod fleets;
 mod hubs;
 mod local_watch;
 mod methods;
+mod models;
 mod open_hub;
 mod twins;
 mod updates;
@@ -59,6 +61,9 @@ struct Inner {
     local_config: LocalHubConfig,
     local_state: Mutex<LocalHubState>,
     local_watch: Mutex<local_watch::LocalWatch>,
+    /// Keeps the console that is watched being told of.
+    console: Mutex<Option<DropGuard>>,
+    model_files: Mutex<models::Files>,
     settings: Mutex<Settings>,
     running_calls: Mutex<BTreeSet<u32>>,
     cancels: Mutex<BTreeMap<u32, CancellationToken>>,
@@ -96,16 +101,17 @@ impl App {
             .await
             .map_err(unusable)?;
         let db = Db::open(&dir.join("twindeck.db"))?;
-        let settings = db.call(|sql| {
+        let loaded = db.call(|sql| {
             updates::mark_interrupted(sql)?;
             let theme: Option<String> = sql
                 .query_row("SELECT value FROM settings WHERE key = 'theme'", [], |row| row.get(0))
                 .optional()?;
-            Ok(Settings {
+            let settings = Settings {
                 theme: theme.and_then(db::from_text).unwrap_or_default(),
-            })
+            };
+            Ok((settings, models::load(sql)?))
         });
-        let settings = settings.await?;
+        let (settings, model_files) = loaded.await?;
         let credentials = Credentials::default();
         let keychain = credentials.probe().await;
         let local_state = LocalHubState {
@@ -133,6 +139,8 @@ impl App {
             local_config,
             local_state: Mutex::new(local_state),
             local_watch: Mutex::default(),
+            console: Mutex::default(),
+            model_files: Mutex::new(Arc::new(model_files)),
             settings: Mutex::new(settings),
             running_calls: Mutex::default(),
             cancels: Mutex::default(),
@@ -207,13 +215,20 @@ impl App {
         if let Ok(hub) = self.hub() {
             if rows_changed && !pending.reset {
                 let entries: Vec<_> = pending.rows.iter().filter_map(|id| hub.table.get(id)).collect();
-                let simulated = hub.simulated();
+                let (total, connected) = hub.table.counts();
                 batch.push(AppEvent::Devices {
-                    upserts: entries.iter().map(|entry| hub.row(entry, &simulated)).collect(),
+                    upserts: entries.iter().map(|entry| hub.row(entry)).collect(),
                     removed: pending.removed.iter().map(ToString::to_string).collect(),
-                    total: open_hub::count(hub.table.counts().0),
+                    total: open_hub::count(total),
+                    connected: open_hub::count(connected),
                 });
             }
+            if pending.fleets {
+                batch.push(AppEvent::Fleets {
+                    fleets: hub.simulator.views(),
+                });
+            }
+            batch.extend(hub.states_of(pending.dots));
             for (id, changed) in pending.twins {
                 if let Some(entry) = hub.table.get(&id) {
                     let twin = Box::new(twins::view(&entry.twin));
@@ -239,6 +254,12 @@ impl App {
                 lines: lines.into(),
             });
         }
+        if let Some((device_id, lines)) = pending.console {
+            batch.push(AppEvent::Console {
+                device_id,
+                lines: lines.into(),
+            });
+        }
         for (id, devices) in pending.updates {
             match self.update_with(id, devices.into_iter().collect()).await {
                 Ok((update, devices)) => batch.push(AppEvent::Update {
@@ -248,8 +269,7 @@ impl App {
                 Err(error) => tracing::warn!("update {id} could not be shown: {error}"),
             }
         }
-        // The counters of the status bar go with the rows.
-        if pending.state || rows_changed {
+        if pending.state {
             match self.state().await {
                 Ok(state) => batch.push(AppEvent::State { state: Box::new(state) }),
                 Err(error) => tracing::warn!("the state could not be shown: {error}"),

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use device_sim::{Fleet, FleetOptions};
 use hub_client::HubClient;
 use hub_protocol::{DeviceId, ServiceConnectionString};
 use rustls::ClientConfig;
@@ -14,21 +13,16 @@ use tokio::sync::{Notify, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    db::{Db, from_text},
-    error::{AppError, Code, Result},
+    db::Db,
+    error::{AppError, Result},
     events::Events,
+    fleets::Simulator,
+    models::Files,
     table::{DeviceTable, TableNews},
     trust, twins,
-    view::{ActiveHub, DeviceModel, HubStatus, SavedHub, Speed, WatchKind},
+    view::{ActiveHub, HubStatus, SavedHub, WatchKind},
     watch,
 };
-
-/// What a simulated device of ours is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Simulated {
-    pub model: DeviceModel,
-    pub speed: Speed,
-}
 
 pub(crate) struct OpenHub {
     pub saved: SavedHub,
@@ -36,8 +30,11 @@ pub(crate) struct OpenHub {
     pub device_host: String,
     pub client: HubClient,
     pub table: Arc<DeviceTable>,
-    pub fleet: Fleet,
-    pub simulated: Mutex<BTreeMap<DeviceId, Simulated>>,
+    pub simulator: Simulator,
+    /// Whom simulated devices trust: as devices, and when they download packages.
+    pub tls: Arc<ClientConfig>,
+    pub downloads: ClientConfig,
+    pub mqtt_port: u16,
     /// Twins the window looks at, and how often.
     pub watched: Mutex<BTreeMap<DeviceId, usize>>,
     pub stop: CancellationToken,
@@ -60,18 +57,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl OpenHub {
-    pub(crate) async fn open(saved: SavedHub, reach: Reach, db: &Db, events: Arc<Events>) -> Result<Arc<Self>> {
+    pub(crate) async fn open(
+        saved: SavedHub,
+        reach: Reach,
+        db: &Db,
+        files: &Files,
+        events: Arc<Events>,
+    ) -> Result<Arc<Self>> {
         let device_host = reach.connection.host().to_owned();
         let client = HubClient::new(reach.connection, reach.tls.clone())?;
         // Packages may come from anywhere; without system authorities only plain HTTP will do.
         let downloads = trust::system().unwrap_or_else(|_| reach.tls.clone());
-        let options = FleetOptions {
-            mqtt_port: reach.mqtt_port,
-            connects_per_second: 200,
-            ..FleetOptions::new(Arc::new(reach.tls), downloads)
-        };
-        let fleet = Fleet::new(options).map_err(|error| AppError::new(Code::Internal, error.to_string()))?;
-        let simulated = load_simulated(db, &saved.id).await?;
+        let simulator = Simulator::load(db, &saved.id, files).await?;
         let watch = match reach.source {
             watch::Source::Events(_) => WatchKind::Events,
             watch::Source::Query { .. } => WatchKind::Query,
@@ -81,8 +78,10 @@ impl OpenHub {
             device_host,
             client,
             table: Arc::new(DeviceTable::default()),
-            fleet,
-            simulated: Mutex::new(simulated),
+            simulator,
+            tls: Arc::new(reach.tls),
+            downloads,
+            mqtt_port: reach.mqtt_port,
             watched: Mutex::default(),
             stop: CancellationToken::new(),
             watch,
@@ -91,7 +90,7 @@ impl OpenHub {
         });
         hub.clone().spawn_watch(reach.source, events.clone());
         hub.clone().spawn_news(events.clone());
-        hub.clone().spawn_fleet_news(events);
+        hub.clone().spawn_simulator(db.clone(), events);
         Ok(hub)
     }
 
@@ -146,25 +145,6 @@ impl OpenHub {
         });
     }
 
-    fn spawn_fleet_news(self: Arc<Self>, events: Arc<Events>) {
-        let mut news = self.fleet.subscribe();
-        tokio::spawn(async move {
-            loop {
-                let item = tokio::select! {
-                    () = self.stop.cancelled() => return,
-                    item = news.recv() => item,
-                };
-                match item {
-                    Ok(event) => events.note(|pending| {
-                        pending.rows.insert(event.device_id);
-                    }),
-                    Err(RecvError::Lagged(_)) => events.note(|pending| pending.reset = true),
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        });
-    }
-
     /// Returns once the table has been read whole, or the hub was closed.
     pub(crate) async fn until_read(&self) {
         loop {
@@ -202,49 +182,23 @@ impl OpenHub {
         }
     }
 
-    pub(crate) fn simulated(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Simulated>> {
-        lock(&self.simulated)
-    }
-
     pub(crate) fn watched(&self) -> MutexGuard<'_, BTreeMap<DeviceId, usize>> {
         lock(&self.watched)
     }
 
     /// Stops watching and the simulated devices; what is stored stays.
-    pub(crate) async fn close(&self) {
+    pub(crate) async fn close(&self, db: &Db) {
         self.stop.cancel();
-        if tokio::time::timeout(Duration::from_secs(10), self.fleet.stop_all())
+        if tokio::time::timeout(Duration::from_secs(10), self.simulator.stop_all())
             .await
             .is_err()
         {
             tracing::warn!("some simulated devices did not stop in time");
         }
+        self.simulator.keep_memories(db, &self.saved.id).await;
     }
 }
 
 pub(crate) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-async fn load_simulated(db: &Db, hub_id: &str) -> Result<BTreeMap<DeviceId, Simulated>> {
-    let hub_id = hub_id.to_owned();
-    db.call(move |sql| {
-        let mut statement = sql.prepare("SELECT device_id, model, speed FROM simulated WHERE hub_id = ?1")?;
-        let rows = statement.query_map([hub_id], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, String>(1)?,
-                row.get::<_, String>(2)?,
-            ))
-        })?;
-        let mut simulated = BTreeMap::new();
-        for row in rows {
-            let (id, model, speed) = row?;
-            if let (Ok(id), Some(model), Some(speed)) = (DeviceId::new(id), from_text(model), from_text(speed)) {
-                simulated.insert(id, Simulated { model, speed });
-            }
-        }
-        Ok(simulated)
-    })
-    .await
 }

@@ -73,6 +73,10 @@ impl DeviceTable {
         self.read().entries.get(device_id).cloned()
     }
 
+    pub fn has(&self, device_id: &DeviceId) -> bool {
+        self.read().entries.contains_key(device_id)
+    }
+
     /// Entries in order of id.
     pub fn page(&self, offset: usize, limit: usize) -> Vec<Entry> {
         self.read().entries.values().skip(offset).take(limit).cloned().collect()

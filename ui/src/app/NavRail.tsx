@@ -1,5 +1,6 @@
 import { makeStyles, mergeClasses, tokens, Tooltip } from "@fluentui/react-components";
 import { ArrowCircleUpRegular } from "@fluentui/react-icons/svg/arrow-circle-up";
+import { BeakerRegular } from "@fluentui/react-icons/svg/beaker";
 import { DesktopRegular } from "@fluentui/react-icons/svg/desktop";
 import { DeveloperBoardRegular } from "@fluentui/react-icons/svg/developer-board";
 import { useTranslation } from "react-i18next";
@@ -45,6 +46,7 @@ const useStyles = makeStyles({
 
 const items = [
   { to: "/devices", key: "devices", icon: <DeveloperBoardRegular /> },
+  { to: "/simulator", key: "simulator", icon: <BeakerRegular /> },
   { to: "/updates", key: "updates", icon: <ArrowCircleUpRegular /> },
   { to: "/local-hub", key: "localHub", icon: <DesktopRegular /> },
 ] as const;

@@ -1,6 +1,9 @@
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
+import { type Fleet, ipc } from "../ipc";
+import { withLoad } from "../store/confirm";
+import { countOf, runningOf } from "../store/fleets";
 import { closeHub, openHub, readDevices, setTheme, startLocalHub, stopLocalHub, useStore } from "../store/store";
 import { openDialog, useUi } from "../store/ui";
 
@@ -16,6 +19,7 @@ export function usePaletteActions(): PaletteEntry[] {
   const { t } = useTranslation();
   const navigate = useNavigate();
   const app = useStore((model) => model.app);
+  const fleets = useStore((model) => model.fleets.list);
   const selected = useUi((ui) => ui.selected);
   return useMemo(() => {
     const entries: PaletteEntry[] = [];
@@ -33,6 +37,23 @@ export function usePaletteActions(): PaletteEntry[] {
       add("actions", "simulated", t("devices.addSimulated"), () => openDialog({ kind: "addSimulated" }));
       add("actions", "create", t("devices.create"), () => openDialog({ kind: "createDevice" }), t("keys.create"));
       add("actions", "reread", t("devices.reread"), () => void readDevices(), t("keys.reread"));
+    }
+    for (const fleet of app?.active ? (fleets ?? []) : []) {
+      const open = () => void navigate(`/simulator/fleets/${fleet.id}`);
+      add("screens", `fleet/${fleet.id}`, t("simulator.openFleet", { name: fleet.name }), open);
+      if (fleet.problem !== null || fleet.task?.running) continue;
+      if (countOf(fleet, "stopped") > 0) {
+        add("actions", `start-fleet/${fleet.id}`, t("simulator.startFleet", { name: fleet.name }), () => {
+          open();
+          quietly(startFleet(fleet, (count) => t("simulator.startCount", { count })));
+        });
+      }
+      if (runningOf(fleet) > 0) {
+        add("actions", `stop-fleet/${fleet.id}`, t("simulator.stopFleet", { name: fleet.name }), () => {
+          open();
+          quietly(ipc.stopFleet(fleet.id, fleet.perSecond));
+        });
+      }
     }
     const local = app?.localHub.status;
     if (local === "stopped" || local === "failed") {
@@ -52,6 +73,8 @@ export function usePaletteActions(): PaletteEntry[] {
     add("actions", "shortcuts", t("shortcuts.title"), () => openDialog({ kind: "shortcuts" }), t("keys.map"));
 
     if (app?.active) add("screens", "devices", t("nav.devices"), () => void navigate("/devices"));
+    add("screens", "simulator", t("nav.simulator"), () => void navigate("/simulator"));
+    add("screens", "models", t("models.title"), () => void navigate("/simulator/models"));
     add("screens", "updates", t("nav.updates"), () => void navigate("/updates"));
     add("screens", "local", t("nav.localHub"), () => void navigate("/local-hub"));
     add("screens", "welcome", t("hubs.connect"), () => void navigate("/welcome"));
@@ -61,5 +84,15 @@ export function usePaletteActions(): PaletteEntry[] {
     }
     if (app?.active) add("hubs", "close", t("hubs.close"), () => quietly(closeHub()));
     return entries;
-  }, [app, selected, navigate, t]);
+  }, [app, fleets, selected, navigate, t]);
 }
+
+const startFleet = async (fleet: Fleet, submit: (count: number) => string) => {
+  const { load } = fleet;
+  if (!load) return;
+  await withLoad(
+    () => load,
+    ({ devices }) => submit(devices),
+    (confirmation) => ipc.startFleet(fleet.id, fleet.perSecond, confirmation),
+  );
+};

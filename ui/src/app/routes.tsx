@@ -3,6 +3,9 @@ import { DevicePage } from "../features/device/DevicePage";
 import { DevicesPage } from "../features/devices/DevicesPage";
 import { LocalHubPage } from "../features/local-hub/LocalHubPage";
 import { MethodsTab } from "../features/methods/MethodsTab";
+import { FleetPage } from "../features/simulator/FleetPage";
+import { ModelsPage } from "../features/simulator/ModelsPage";
+import { SimulatorPage } from "../features/simulator/SimulatorPage";
 import { TwinTab } from "../features/twin/TwinTab";
 import { UpdatePage } from "../features/updates/UpdatePage";
 import { UpdatesPage } from "../features/updates/UpdatesPage";
@@ -31,6 +34,9 @@ export const router = createHashRouter([
       { index: true, element: <Start /> },
       { path: "welcome", element: <WelcomePage /> },
       { path: "devices", element: <DevicesPage />, children: [{ path: ":id", element: <DeviceRoute /> }] },
+      { path: "simulator/models", element: <ModelsPage /> },
+      { path: "simulator/models/:model", element: <ModelsPage /> },
+      { path: "simulator", element: <SimulatorPage />, children: [{ path: "fleets/:fleet", element: <FleetPage /> }] },
       { path: "updates", element: <UpdatesPage /> },
       { path: "updates/:id", element: <UpdatePage /> },
       { path: "local-hub", element: <LocalHubPage /> },

@@ -2,7 +2,7 @@ import { Badge } from "@fluentui/react-components";
 import { useTranslation } from "react-i18next";
 import type { SimulatedState } from "../ipc";
 
-const colours = { stopped: "subtle", connecting: "informative", connected: "brand", waiting: "warning" } as const;
+const colours = { stopped: "subtle", connecting: "informative", connected: "brand", waiting: "warning", refused: "danger" } as const;
 
 export function SimulatedBadge({ state }: { state: SimulatedState }) {
   const { t } = useTranslation();

@@ -3,7 +3,7 @@ import { EditorView } from "@codemirror/view";
 import { tokens } from "@fluentui/react-components";
 import { tags } from "@lezer/highlight";
 
-/** The colours of JSON, from the theme's own tokens so that they follow light, dark and high contrast. */
+/** The colours of JSON and TOML, from the theme's own tokens so that they follow light, dark and high contrast. */
 export const jsonColours = {
   key: tokens.colorBrandForeground1,
   string: tokens.colorPaletteGreenForeground1,
@@ -33,6 +33,7 @@ const look = EditorView.theme({
     boxShadow: tokens.shadow8,
     fontFamily: tokens.fontFamilyBase,
   },
+  ".cm-lintRange-error": { textDecoration: `underline wavy ${tokens.colorPaletteRedForeground1}`, textUnderlineOffset: "3px", backgroundImage: "none" },
   ".cm-diagnostic-error": { borderLeftColor: tokens.colorPaletteRedBorderActive },
 });
 
@@ -40,7 +41,8 @@ const highlight = HighlightStyle.define([
   { tag: tags.propertyName, color: jsonColours.key },
   { tag: tags.string, color: jsonColours.string },
   { tag: tags.number, color: jsonColours.number },
-  { tag: [tags.bool, tags.null], color: jsonColours.word },
+  { tag: [tags.bool, tags.null, tags.atom], color: jsonColours.word },
+  { tag: tags.comment, color: jsonColours.mark, fontStyle: "italic" },
   { tag: [tags.separator, tags.bracket, tags.squareBracket, tags.brace], color: jsonColours.mark },
 ]);
 

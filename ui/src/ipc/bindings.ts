@@ -29,11 +29,37 @@ export const commands = {
 	/**  Where the certificate was written; `None` when the person closed the dialog. */
 	exportCa: () => __TAURI_INVOKE<string | null>("export_ca"),
 	listDevices: (offset: number, limit: number) => __TAURI_INVOKE<DevicePage>("list_devices", { offset, limit }),
-	createDevices: (request: NewDevices) => __TAURI_INVOKE<BulkResult>("create_devices", { request }),
+	createDevice: (deviceId: string) => __TAURI_INVOKE<null>("create_device", { deviceId }),
 	deleteDevices: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("delete_devices", { deviceIds }),
 	setDeviceEnabled: (deviceId: string, enabled: boolean) => __TAURI_INVOKE<null>("set_device_enabled", { deviceId, enabled }),
-	startSimulated: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("start_simulated", { deviceIds }),
+	startSimulated: (deviceIds: string[], confirmation: LoadConfirmation | null) => __TAURI_INVOKE<BulkResult>("start_simulated", { deviceIds, confirmation }),
+	simulatedLoad: (deviceIds: string[]) => __TAURI_INVOKE<FleetLoad>("simulated_load", { deviceIds }),
 	stopSimulated: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("stop_simulated", { deviceIds }),
+	listFleets: () => __TAURI_INVOKE<Fleet[]>("list_fleets"),
+	draftFleet: (fleet: NewFleet) => __TAURI_INVOKE<FleetDraft>("draft_fleet", { fleet }),
+	checkFleet: (source: string) => __TAURI_INVOKE<FleetDraft>("check_fleet", { source }),
+	importFleet: () => __TAURI_INVOKE<FleetDraft | null>("import_fleet"),
+	exportFleet: (id: number) => __TAURI_INVOKE<string | null>("export_fleet", { id }),
+	createFleet: (source: string, start: boolean, confirmation: LoadConfirmation | null) => __TAURI_INVOKE<Fleet>("create_fleet", { source, start, confirmation }),
+	createMissing: (id: number, confirmation: LoadConfirmation | null) => __TAURI_INVOKE<null>("create_missing", { id, confirmation }),
+	startFleet: (id: number, perSecond: number, confirmation: LoadConfirmation | null) => __TAURI_INVOKE<null>("start_fleet", { id, perSecond, confirmation }),
+	stopFleet: (id: number, perSecond: number) => __TAURI_INVOKE<null>("stop_fleet", { id, perSecond }),
+	cancelFleetTask: (id: number) => __TAURI_INVOKE<null>("cancel_fleet_task", { id }),
+	deleteFleet: (id: number) => __TAURI_INVOKE<null>("delete_fleet", { id }),
+	setFleetStart: (id: number, withHub: boolean, confirmation: LoadConfirmation | null) => __TAURI_INVOKE<null>("set_fleet_start", { id, withHub, confirmation }),
+	setFleetFaults: (id: number, faults: SwitchedFault[]) => __TAURI_INVOKE<null>("set_fleet_faults", { id, faults }),
+	watchFleet: (id: number) => __TAURI_INVOKE<FleetDevices>("watch_fleet", { id }),
+	unwatchFleet: () => __TAURI_INVOKE<null>("unwatch_fleet"),
+	simulatedDevice: (deviceId: string) => __TAURI_INVOKE<SimulatedDevice>("simulated_device", { deviceId }),
+	setDeviceFaults: (deviceId: string, faults: SwitchedFault[] | null) => __TAURI_INVOKE<SimulatedDevice>("set_device_faults", { deviceId, faults }),
+	watchConsole: (deviceId: string) => __TAURI_INVOKE<ConsoleLine[]>("watch_console", { deviceId }),
+	unwatchConsole: () => __TAURI_INVOKE<null>("unwatch_console"),
+	listModels: () => __TAURI_INVOKE<DeviceModel[]>("list_models"),
+	readModel: (reference: string) => __TAURI_INVOKE<string>("read_model", { reference }),
+	checkModel: (source: string) => __TAURI_INVOKE<ModelCheck>("check_model", { source }),
+	saveModel: (reference: string | null, source: string) => __TAURI_INVOKE<DeviceModel>("save_model", { reference, source }),
+	deleteModel: (reference: string) => __TAURI_INVOKE<null>("delete_model", { reference }),
+	exportModel: (reference: string) => __TAURI_INVOKE<string | null>("export_model", { reference }),
 	getTwin: (deviceId: string) => __TAURI_INVOKE<TwinView>("get_twin", { deviceId }),
 	watchTwin: (deviceId: string) => __TAURI_INVOKE<TwinView>("watch_twin", { deviceId }),
 	unwatchTwin: (deviceId: string) => __TAURI_INVOKE<null>("unwatch_twin", { deviceId }),
@@ -75,7 +101,7 @@ export type AppError = {
 /**  Facts for the window, in batches of at most 20 a second. */
 export type AppEvent = { type: "state"; state: AppState } | 
 /**  Rows that changed; `total` is the number on the hub now. */
-{ type: "devices"; upserts: DeviceRow[]; removed: string[]; total: number } | 
+{ type: "devices"; upserts: DeviceRow[]; removed: string[]; total: number; connected: number } | 
 /**  Another hub, or the window fell behind: the device pages are to be read again. */
 { type: "devicesReset" } | 
 /**  A twin that is being watched. `changed` are dotted paths. */
@@ -83,7 +109,10 @@ export type AppEvent = { type: "state"; state: AppState } |
 /**  Of the local hub, while they are watched. */
 { type: "counters"; counters: LocalHubCounters } | 
 /**  What was said with the client that is watched. */
-{ type: "protocol"; clientId: string; lines: ProtocolLine[] };
+{ type: "protocol"; clientId: string; lines: ProtocolLine[] } |
+{ type: "fleets"; fleets: Fleet[] } |
+{ type: "fleetStates"; fleet: number; members: number; changed: ([number, SimulatedState])[] } |
+{ type: "console"; deviceId: string; lines: ConsoleLine[] };
 
 export type AppState = {
 	version: string,
@@ -105,7 +134,7 @@ export type BulkResult = {
 };
 
 /**  A code exists because somebody acts on it: the UI, or a script by the exit code. */
-export type Code = "InvalidInput" | "InvalidConnectionString" | "Unauthorized" | "UnknownHost" | "Unreachable" | "UntrustedTls" | "NotFound" | "AlreadyExists" | "PreconditionFailed" | "DeviceOffline" | "DeviceTimeout" | "Throttled" | "PortInUse" | "NoHub" | "Storage" | "Keychain" | "Internal";
+export type Code = "InvalidInput" | "InvalidConnectionString" | "Unauthorized" | "UnknownHost" | "Unreachable" | "UntrustedTls" | "NotFound" | "AlreadyExists" | "PreconditionFailed" | "DeviceOffline" | "DeviceTimeout" | "Throttled" | "PortInUse" | "NoHub" | "NeedsConfirmation" | "Storage" | "Keychain" | "Internal";
 
 export type ConnectionStringCheck = {
 	problem: ConnectionStringProblem | null,
@@ -120,8 +149,6 @@ export type ConnectionStringProblem = {
 	message: string,
 };
 
-export type DeviceModel = "reboot" | "firmware" | "lockDoor" | "factoryReset";
-
 export type DevicePage = {
 	rows: DeviceRow[],
 	total: number,
@@ -135,6 +162,7 @@ export type DeviceRow = {
 	lastActivityAt: string | null,
 	firmwareStatus: string | null,
 	simulated: SimulatedState | null,
+	fleet: number | null,
 	model: string | null,
 	version: number,
 };
@@ -213,15 +241,6 @@ export type MethodRequest = {
 	connectTimeoutSeconds: number,
 };
 
-/**  One device: its id. Several: the prefix, numbered with leading zeros. */
-export type NewDevices = {
-	name: string,
-	count: number,
-	/**  `None`: a plain identity for a real device. */
-	model: DeviceModel | null,
-	speed: Speed,
-};
-
 export type Package = {
 	id: string,
 	name: string,
@@ -270,9 +289,7 @@ export type Settings = {
 	theme: Theme,
 };
 
-export type SimulatedState = "stopped" | "connecting" | "connected" | "waiting";
-
-export type Speed = "tutorial" | "fast";
+export type SimulatedState = "stopped" | "connecting" | "connected" | "waiting" | "refused";
 
 export type StageCount = {
 	stage: UpdateStage,
@@ -342,3 +359,25 @@ export type WatchKind =
 /**  By asking every few seconds. */
 "query";
 
+
+export type SourceProblem = { line: number | null, column: number | null, message: string };
+export type DeviceModel = { reference: string, title: string, about: string, builtIn: boolean, methods: string[], problem: SourceProblem | null };
+export type ModelCheck = { name: string | null, problem: SourceProblem | null };
+export type FaultName = "offline" | "flapping" | "slowDownload" | "cutDownload" | "wrongChecksum" | "noSpace" | "applyFails" | "rollsBack" | "bootLoop" | "silent" | "lateAnswer" | "wrongAnswer" | "noAnswer" | "clockSkew" | "twinRegression";
+export type SwitchedFault = { kind: FaultName, devices: number, chance: number, after?: string | null, lasts?: string | null, every?: string | null, by?: string | null, bytesPerSecond?: number | null, afterBytes?: number | null, times?: number | null, status?: number | null, seconds?: number | null };
+export type FleetLoad = { devices: number, messagesPerDay: number, connectsPerSecond: number, tier: string, units: number, tooMuch: boolean };
+export type LoadConfirmation = { devices: number, messagesPerDay: number };
+export type FleetGroup = { model: string, title: string, count: number };
+export type StateCount = { state: SimulatedState, count: number };
+export type FleetTotals = { atMs: number, connects: number, messages: number, reports: number, methods: number };
+export type FleetWork = "creating" | "starting" | "stopping" | "deleting";
+export type FleetTask = { work: FleetWork, running: boolean, cancelled: boolean, done: number, failed: number, total: number, failures: BulkFailure[], error: AppError | null };
+export type Fleet = { id: number, name: string, createdAt: string, devices: number, missing: number, members: number, groups: FleetGroup[], perSecond: number, startsWithHub: boolean, faults: SwitchedFault[], counts: StateCount[], totals: FleetTotals, load: FleetLoad | null, task: FleetTask | null, problem: string | null };
+export type FleetDevices = { fleet: number, members: number, deviceIds: string[], states: SimulatedState[] };
+export type TagKind = "same" | "cycle" | "numbered" | "weighted";
+export type TagPattern = { name: string, kind: TagKind, text: string };
+export type NewFleet = { name: string, prefix: string, count: number, model: string, timeScale: number, perSecond: number, tags: TagPattern[] };
+export type FleetDraft = { name: string, source: string, problem: SourceProblem | null, load: FleetLoad | null, firstId: string | null, lastId: string | null, taken: number };
+export type SimulatedDevice = { deviceId: string, fleet: number, model: string, state: SimulatedState, reason: string | null, faults: SwitchedFault[], ownFaults: boolean, memory: JsonValue };
+export type ConsoleKind = "received" | "sent" | "did";
+export type ConsoleLine = { sequence: number, at: string, kind: ConsoleKind, text: string, detail: string | null };

@@ -10,6 +10,7 @@ const row = (deviceId: string, more: Partial<DeviceRow> = {}): DeviceRow => ({
   lastActivityAt: null,
   firmwareStatus: null,
   simulated: null,
+  fleet: null,
   model: null,
   version: 1,
   ...more,

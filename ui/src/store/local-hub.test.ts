@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { LocalHubCounters, ProtocolLine } from "../ipc";
-import { addReading, applyLines, rateOf, ratesOf, rowsOf } from "./local-hub";
+import { rowsOf } from "./lines";
+import { addReading, applyLines, rateOf, ratesOf } from "./local-hub";
 
 const reading = (second: number, telemetry: number, methods = 0): LocalHubCounters => ({
   atMs: second * 1000,

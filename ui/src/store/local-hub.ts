@@ -1,40 +1,18 @@
 import type { LocalHubCounters, ProtocolLine } from "../ipc";
-
-/** Seconds of counters that are kept, one reading a second. */
-const KEPT_READINGS = 60;
-/** A rate is over the last few seconds: calm, and still of now. */
-const RATE_OVER_MS = 5000;
-const KEPT_LINES = 1000;
+import * as rates from "../lib/rates";
+import { addLines } from "./lines";
 
 export type Total = Exclude<keyof LocalHubCounters, "atMs" | "connections">;
 
 /** Oldest first. A total that went back is another run of the hub. */
-export function addReading(readings: LocalHubCounters[], reading: LocalHubCounters): LocalHubCounters[] {
-  const last = readings.at(-1);
-  if (last && reading.atMs <= last.atMs) return readings;
-  if (last && (reading.requests < last.requests || reading.telemetry < last.telemetry)) return [reading];
-  return [...readings, reading].slice(-KEPT_READINGS);
-}
+export const addReading = (readings: LocalHubCounters[], reading: LocalHubCounters): LocalHubCounters[] =>
+  rates.addReading(readings, reading, (before, after) => after.requests < before.requests || after.telemetry < before.telemetry);
 
-const sum = (reading: LocalHubCounters, totals: Total[]) => totals.reduce((all, total) => all + reading[total], 0);
+export const totalOf = (reading: LocalHubCounters, totals: Total[]) => totals.reduce((all, total) => all + reading[total], 0);
 
-/** A second's worth; null until there are two readings. */
-export function rateOf(readings: LocalHubCounters[], totals: Total[]): number | null {
-  const last = readings.at(-1);
-  if (!last) return null;
-  const first = readings.find((reading) => last.atMs - reading.atMs <= RATE_OVER_MS);
-  if (!first || first === last) return null;
-  return ((sum(last, totals) - sum(first, totals)) * 1000) / (last.atMs - first.atMs);
-}
+export const rateOf = (readings: LocalHubCounters[], totals: Total[]) => rates.rateOf(readings, (reading) => totalOf(reading, totals));
 
-/** What came in each interval, a second's worth. */
-export const ratesOf = (readings: LocalHubCounters[], totals: Total[]): number[] =>
-  readings.slice(1).map((reading, index) => {
-    const before = readings[index] ?? reading;
-    return ((sum(reading, totals) - sum(before, totals)) * 1000) / Math.max(1, reading.atMs - before.atMs);
-  });
-
-export const totalOf = sum;
+export const ratesOf = (readings: LocalHubCounters[], totals: Total[]) => rates.ratesOf(readings, (reading) => totalOf(reading, totals));
 
 /** What is said with the client that is watched, oldest first. */
 export type Protocol = { clientId: string; lines: ProtocolLine[] };
@@ -42,16 +20,6 @@ export type Protocol = { clientId: string; lines: ProtocolLine[] };
 export function applyLines(protocol: Protocol | null, clientId: string, lines: ProtocolLine[]): Protocol | null {
   // A batch of the client that was watched before.
   if (protocol?.clientId !== clientId) return protocol;
-  const last = protocol.lines.at(-1)?.sequence ?? -1;
-  const fresh = lines.filter((line) => line.sequence > last);
-  return fresh.length === 0 ? protocol : { clientId, lines: [...protocol.lines, ...fresh].slice(-KEPT_LINES) };
+  const all = addLines(protocol.lines, lines);
+  return all === protocol.lines ? protocol : { clientId, lines: all };
 }
-
-export type Row = { key: number; line: ProtocolLine; skipped: number };
-
-/** `skipped` counts the packets before a line that came too fast to be shown. */
-export const rowsOf = (lines: ProtocolLine[]): Row[] =>
-  lines.map((line, index) => {
-    const before = lines[index - 1];
-    return { key: line.sequence, line, skipped: before ? line.sequence - before.sequence - 1 : 0 };
-  });

@@ -19,14 +19,14 @@ const state = (hub: ActiveHub | null): AppState => ({
   localHub: { status: "stopped", hostName: "", mqttPort: 0, httpsPort: 0, caFile: "", dataDir: "", note: null, error: null },
   settings: { theme: "system" },
 });
-const device = { deviceId: "a", enabled: true, connected: true, connectionChangedAt: null, lastActivityAt: null, firmwareStatus: null, simulated: null, model: null, version: 1 };
+const device = { deviceId: "a", enabled: true, connected: true, connectionChangedAt: null, lastActivityAt: null, firmwareStatus: null, simulated: null, fleet: null, model: null, version: 1 };
 
 test("opening another hub leaves nothing of the old one, and asks for its devices", () => {
   const model = applyEvents(
     emptyModel(),
     [
       { type: "state", state: state(active("one")) },
-      { type: "devices", upserts: [device], removed: [], total: 1 },
+      { type: "devices", upserts: [device], removed: [], total: 1, connected: 1 },
       { type: "state", state: state(active("two")) },
     ],
     0,
@@ -39,7 +39,7 @@ test("news about the same hub keeps its devices", () => {
     emptyModel(),
     [
       { type: "state", state: state(active("one")) },
-      { type: "devices", upserts: [device], removed: [], total: 1 },
+      { type: "devices", upserts: [device], removed: [], total: 1, connected: 1 },
       { type: "state", state: state({ ...active("one"), connected: 1 }) },
     ],
     0,
@@ -50,7 +50,7 @@ test("news about the same hub keeps its devices", () => {
 test("a reset asks for the pages again and keeps what is shown until then", () => {
   const model = applyEvents(
     emptyModel(),
-    [{ type: "devices", upserts: [device], removed: [], total: 1 }, { type: "devicesReset" }],
+    [{ type: "devices", upserts: [device], removed: [], total: 1, connected: 1 }, { type: "devicesReset" }],
     0,
   );
   expect(model.devices.ids).toEqual(["a"]);

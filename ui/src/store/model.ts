@@ -1,6 +1,7 @@
 import type { AppError, AppEvent, AppState, LocalHubCounters } from "../ipc";
 import { applyCall, type Calls } from "./calls";
 import { applyDevices, type DeviceTable, emptyTable } from "./device-table";
+import { applyConsole, applyFleets, applyStates, type Console, type Dots, type Fleets, noFleets } from "./fleets";
 import { addReading, applyLines, type Protocol } from "./local-hub";
 import { applyTwin, type Twins } from "./twins";
 import { applyUpdate, noUpdates, type Updates } from "./updates";
@@ -17,6 +18,10 @@ export type Model = {
   /** Of the local hub, while they are watched; the newest last. */
   counters: LocalHubCounters[];
   protocol: Protocol | null;
+  fleets: Fleets;
+  /** Of the fleet and of the simulated device that are looked at. */
+  dots: Dots | null;
+  console: Console | null;
   /** Counts up when the device pages have to be read again. */
   readings: number;
 };
@@ -30,6 +35,9 @@ export const emptyModel = (): Model => ({
   updates: noUpdates,
   counters: [],
   protocol: null,
+  fleets: noFleets,
+  dots: null,
+  console: null,
   readings: 0,
 });
 
@@ -48,7 +56,7 @@ export function applyEvent(model: Model, event: AppEvent, now: number): Model {
     case "state":
       return applyState(model, event.state);
     case "devices":
-      return { ...model, devices: applyDevices(model.devices, event) };
+      return { ...model, app: withCounts(model.app, event), devices: applyDevices(model.devices, event) };
     case "devicesReset":
       return { ...model, readings: model.readings + 1 };
     case "twin":
@@ -61,7 +69,19 @@ export function applyEvent(model: Model, event: AppEvent, now: number): Model {
       return { ...model, counters: addReading(model.counters, event.counters) };
     case "protocol":
       return { ...model, protocol: applyLines(model.protocol, event.clientId, event.lines) };
+    case "fleets":
+      return { ...model, fleets: applyFleets(model.fleets, event.fleets) };
+    case "fleetStates":
+      return { ...model, dots: applyStates(model.dots, event) };
+    case "console":
+      return { ...model, console: applyConsole(model.console, event.deviceId, event.lines) };
   }
+}
+
+/** The status bar's numbers come with the rows they count. */
+function withCounts(app: AppState | null, { total, connected }: { total: number; connected: number }): AppState | null {
+  if (!app?.active || (app.active.devices === total && app.active.connected === connected)) return app;
+  return { ...app, active: { ...app.active, devices: total, connected } };
 }
 
 export const applyEvents = (model: Model, events: AppEvent[], now: number): Model =>

@@ -1,8 +1,10 @@
 import { create } from "zustand";
 import { type ActiveHub, type AppEvent, ipc, type SavedHub, type Theme, toAppError } from "../ipc";
 import { noteChanges } from "../lib/bustle";
+import { makeQueue } from "../lib/in-order";
 import { applyCallList } from "./calls";
 import { applyPage, beginReading, endReading, failReading } from "./device-table";
+import { applyFleets } from "./fleets";
 import { addReading } from "./local-hub";
 import { applyEvents, applyState, emptyModel, type Model } from "./model";
 import { applyTwinRead, forgetTwin } from "./twins";
@@ -51,6 +53,8 @@ function reread() {
   void readDevices();
   // The list of updates is also read, and its failure shown, by the screen that shows it.
   readUpdates().catch(() => undefined);
+  // So is the list of fleets.
+  if (activeId() !== null) readFleets().catch(() => undefined);
 }
 
 // ---- devices -----------------------------------------------------------------------------------
@@ -76,6 +80,13 @@ export async function readDevices(): Promise<void> {
   } catch (thrown) {
     if (current()) set((model) => ({ devices: failReading(model.devices, toAppError(thrown)) }));
   }
+}
+
+// ---- fleets ------------------------------------------------------------------------------------
+export async function readFleets(): Promise<void> {
+  const hub = activeId();
+  const list = await ipc.listFleets();
+  if (hub === activeId()) set(({ fleets }) => ({ fleets: applyFleets(fleets, list) }));
 }
 
 // ---- hubs --------------------------------------------------------------------------------------
@@ -128,14 +139,7 @@ export async function setTheme(theme: Theme): Promise<void> {
 export const useActiveHub = (): ActiveHub | null => useStore((model) => model.app?.active ?? null);
 
 // ---- the local hub, looked into ----------------------------------------------------------------
-// A watch that ends must not overtake the one that follows it.
-let looking: Promise<unknown> = Promise.resolve();
-
-function inOrder<T>(work: () => Promise<T>): Promise<T> {
-  const next = looking.then(work, work);
-  looking = next.catch(() => undefined);
-  return next;
-}
+const inOrder = makeQueue();
 
 export async function watchCounters(): Promise<void> {
   set({ counters: [] });

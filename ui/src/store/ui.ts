@@ -1,9 +1,13 @@
 import { create } from "zustand";
-import type { BulkFailure } from "../ipc";
+import type { BulkFailure, FleetDraft, FleetLoad, LoadConfirmation } from "../ipc";
 
 /** Dialogs that more than one screen can open; the frame shows them. */
 export type OpenDialog =
   | { kind: "addSimulated" }
+  | { kind: "fleetFile"; draft: FleetDraft }
+  | { kind: "deleteFleet"; id: number }
+  /** What a hub that is not local is asked for, before it is. */
+  | { kind: "confirmLoad"; load: FleetLoad; submit: string; run: (confirmation: LoadConfirmation) => Promise<unknown> }
   | { kind: "createDevice" }
   | { kind: "deleteDevices"; deviceIds: string[] }
   | { kind: "updateFirmware"; deviceIds: string[] }
@@ -21,9 +25,11 @@ type Ui = {
   selected: ReadonlySet<string>;
   anchor: string | null;
   filter: string;
+  /** Models as they are being written, by reference; kept while other screens are looked at. */
+  modelTexts: Record<string, string>;
 };
 
-export const useUi = create<Ui>(() => ({ notice: null, dialog: null, navOpen: true, selected: new Set(), anchor: null, filter: "" }));
+export const useUi = create<Ui>(() => ({ notice: null, dialog: null, navOpen: true, selected: new Set(), anchor: null, filter: "", modelTexts: {} }));
 
 export const openDialog = (dialog: OpenDialog) => useUi.setState({ dialog });
 export const closeDialog = () => useUi.setState({ dialog: null });
@@ -35,6 +41,12 @@ export function tell(notice: Notice | null): void {
   if (!notice || notice.failures.length > 0) return;
   setTimeout(() => useUi.setState((ui) => (ui.notice === notice ? { notice: null } : {})), GOOD_NEWS);
 }
+
+export const keepModelText = (reference: string, text: string | null): void =>
+  useUi.setState(({ modelTexts }) => {
+    const { [reference]: _, ...others } = modelTexts;
+    return { modelTexts: text === null ? others : { ...others, [reference]: text } };
+  });
 export const toggleNav = () => useUi.setState(({ navOpen }) => ({ navOpen: !navOpen }));
 export const setFilter = (filter: string) => useUi.setState({ filter });
 export const select = (selected: ReadonlySet<string>, anchor: string | null) => useUi.setState({ selected, anchor });

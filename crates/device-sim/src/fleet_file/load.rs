@@ -51,12 +51,13 @@ const TIERS: [(Tier, u64, u64, u64, u64, u64); 3] = [
 ];
 
 impl Load {
-    pub(super) fn of(fleet: &FleetFile) -> Self {
+    /// Of so many devices of each group.
+    pub(super) fn of(fleet: &FleetFile, counts: impl Iterator<Item = u32>) -> Self {
         let mut devices = 0;
         let mut messages = 0.0;
-        for (group, model) in fleet.devices.iter().zip(&fleet.models) {
-            let count = f64::from(group.count);
-            devices += u64::from(group.count);
+        for ((group, model), number) in fleet.devices.iter().zip(&fleet.models).zip(counts) {
+            let count = f64::from(number);
+            devices += u64::from(number);
             let life = fleet.connect.token_lifetime.get().as_secs_f64() * 0.85;
             let flaps = group.faults.iter().chain(&fleet.faults).map(|fault| match &fault.kind {
                 FaultKind::Flapping { every, .. } => {
@@ -68,10 +69,11 @@ impl Load {
             messages += count * (model.messages_per_day() + connects);
         }
         // Saturates, which is as good as too much.
-        Self::with(devices, messages.ceil() as u64, fleet.connect.per_second)
+        Self::new(devices, messages.ceil() as u64, fleet.connect.per_second)
     }
 
-    fn with(devices: u64, messages_per_day: u64, connects_per_second: u32) -> Self {
+    /// The smallest hub that takes so many devices and messages.
+    pub fn new(devices: u64, messages_per_day: u64, connects_per_second: u32) -> Self {
         let load = |tier, units, is_too_much| Self {
             devices,
             messages_per_day,
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     fn hub(devices: u64, messages_per_day: u64) -> (Tier, u64, bool) {
-        let load = Load::with(devices, messages_per_day, 50);
+        let load = Load::new(devices, messages_per_day, 50);
         (load.tier, load.units, load.is_too_much)
     }
 
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn it_is_told_in_a_sentence() {
         assert_eq!(
-            Load::with(600, 500_000, 50).to_string(),
+            Load::new(600, 500_000, 50).to_string(),
             "600 devices, about 500000 messages a day: a hub of tier S1, 2 units"
         );
     }

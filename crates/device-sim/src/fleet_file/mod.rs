@@ -287,7 +287,18 @@ impl FleetFile {
 
     /// What it costs a hub in Azure.
     pub fn load(&self) -> Load {
-        Load::of(self)
+        Load::of(self, self.devices.iter().map(|group| group.count))
+    }
+
+    /// What some of its members cost.
+    pub fn load_of<'a>(&self, members: impl Iterator<Item = &'a Member>) -> Load {
+        let mut counts = vec![0; self.devices.len()];
+        for member in members {
+            if let Some(count) = counts.get_mut(member.group) {
+                *count += 1;
+            }
+        }
+        Load::of(self, counts.into_iter())
     }
 
     /// The file that would be read as this fleet.

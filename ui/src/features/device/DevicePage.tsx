@@ -1,4 +1,5 @@
 import { Button, makeStyles, MessageBar, MessageBarBody, Spinner, Switch, Tab, TabList, Text, Title3, tokens, Tooltip } from "@fluentui/react-components";
+import { BeakerRegular } from "@fluentui/react-icons/svg/beaker";
 import { CopyRegular } from "@fluentui/react-icons/svg/copy";
 import { DeveloperBoardRegular } from "@fluentui/react-icons/svg/developer-board";
 import { DismissRegular } from "@fluentui/react-icons/svg/dismiss";
@@ -72,6 +73,16 @@ export function DevicePage({ deviceId, twin, methods }: Props) {
               }
             />
           </Tooltip>
+          {row?.fleet ? (
+            <Tooltip content={t("simulator.openIn")} relationship="label">
+              <Button
+                appearance="subtle"
+                icon={<BeakerRegular />}
+                onClick={() => void navigate(`/simulator/fleets/${row.fleet}?device=${encodeURIComponent(deviceId)}`)}
+                data-testid="open-in-simulator"
+              />
+            </Tooltip>
+          ) : null}
           <Tooltip content={t("device.close")} relationship="label">
             <Button appearance="subtle" icon={<DismissRegular />} onClick={() => void navigate("/devices")} />
           </Tooltip>

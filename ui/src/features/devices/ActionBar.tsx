@@ -10,10 +10,11 @@ import { StopFilled } from "@fluentui/react-icons/svg/stop";
 import { type ReactElement, useMemo, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
-import { type BulkResult, ipc } from "../../ipc";
+import { ipc } from "../../ipc";
 import { useWidth } from "../../lib/use-size";
 import { useTask } from "../../lib/use-task";
 import { useThrottled } from "../../lib/use-throttled";
+import { withLoad } from "../../store/confirm";
 import { readDevices, useStore } from "../../store/store";
 import { openDialog, select, tell, useUi } from "../../store/ui";
 
@@ -33,10 +34,21 @@ export function ActionBar() {
   const { error, setError, running, run } = useTask();
   const sums = useSelected(selected);
 
-  const bulk = (work: Promise<BulkResult>, done: "started" | "stopped") =>
+  const start = (ids: string[]) =>
+    run(() =>
+      withLoad(
+        () => ipc.simulatedLoad(ids),
+        ({ devices }) => t("devices.start", { count: devices }),
+        async (confirmation) => {
+          const result = await ipc.startSimulated(ids, confirmation);
+          tell({ text: t("devices.started", { count: result.done }), failures: result.failures });
+        },
+      ),
+    );
+  const stop = (ids: string[]) =>
     run(async () => {
-      const result = await work;
-      tell({ text: t(`devices.${done}`, { count: result.done }), failures: result.failures });
+      const result = await ipc.stopSimulated(ids);
+      tell({ text: t("devices.stopped", { count: result.done }), failures: result.failures });
     });
 
   const root = useRef<HTMLDivElement>(null);
@@ -96,7 +108,7 @@ export function ActionBar() {
                 <PlayRegular />,
                 t("devices.start", { count: sums.stopped.length }),
                 "start-simulated",
-                () => void bulk(ipc.startSimulated(sums.stopped), "started"),
+                () => void start(sums.stopped),
                 running,
               )
             : null}
@@ -105,7 +117,7 @@ export function ActionBar() {
                 <StopFilled />,
                 t("devices.stop", { count: sums.running.length }),
                 "stop-simulated",
-                () => void bulk(ipc.stopSimulated(sums.running), "stopped"),
+                () => void stop(sums.running),
                 running,
               )
             : null}

@@ -3,9 +3,9 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { FormDialog } from "../../components/FormDialog";
-import { ipc, toAppError } from "../../ipc";
+import { ipc } from "../../ipc";
+import { isDeviceId } from "../../lib/device-id";
 import { useTask } from "../../lib/use-task";
-import { isDeviceId } from "./new-devices";
 
 /** A plain identity, for a device that exists or is about to. */
 export function CreateDeviceDialog({ onClose }: { onClose: () => void }) {
@@ -17,9 +17,7 @@ export function CreateDeviceDialog({ onClose }: { onClose: () => void }) {
 
   const submit = () =>
     void run(async () => {
-      const result = await ipc.createDevices({ name: id, count: 1, model: null, speed: "tutorial" });
-      const failure = result.failures[0];
-      if (failure) throw toAppError({ code: "NotCreated", message: failure.message });
+      await ipc.createDevice(id);
       onClose();
       void navigate(`/devices/${encodeURIComponent(id)}`);
     });

@@ -1,8 +1,8 @@
-import { Field, Input, makeStyles, Text, tokens } from "@fluentui/react-components";
-import { useState } from "react";
+import { makeStyles, Text, tokens } from "@fluentui/react-components";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { FormDialog } from "../../components/FormDialog";
+import { HubNameField, useHubName } from "../../components/HubNameField";
 import { ipc } from "../../ipc";
 import { useTask } from "../../lib/use-task";
 import { useActiveHub, useStore } from "../../store/store";
@@ -19,12 +19,11 @@ export function DeleteDevicesDialog({ deviceIds, onClose }: { deviceIds: string[
   const { t } = useTranslation();
   const navigate = useNavigate();
   const hub = useActiveHub()?.hub;
-  const [typed, setTyped] = useState("");
+  const name = useHubName();
   const { running, error, run } = useTask();
   const rows = useStore((model) => model.devices.rows);
   const connected = deviceIds.filter((id) => rows.get(id)?.connected).length;
   const count = deviceIds.length;
-  const asksName = hub?.production === true;
 
   const submit = () =>
     void run(async () => {
@@ -43,7 +42,7 @@ export function DeleteDevicesDialog({ deviceIds, onClose }: { deviceIds: string[
       submit={t("devices.deleteSubmit", { count })}
       submitTestId="delete-devices-confirm"
       danger
-      canSubmit={!asksName || typed === hub.alias}
+      canSubmit={name.named}
       running={running}
       error={error}
       onSubmit={submit}
@@ -55,11 +54,7 @@ export function DeleteDevicesDialog({ deviceIds, onClose }: { deviceIds: string[
         {deviceIds.slice(0, SHOWN).join(", ")}
         {count > SHOWN ? ` ${t("devices.andMore", { count: count - SHOWN })}` : null}
       </Text>
-      {asksName ? (
-        <Field label={t("devices.typeName", { alias: hub.alias })} required>
-          <Input value={typed} onChange={(_, data) => setTyped(data.value)} data-testid="confirm-name" />
-        </Field>
-      ) : null}
+      <HubNameField name={name} />
     </FormDialog>
   );
 }

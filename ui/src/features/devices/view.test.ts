@@ -4,7 +4,7 @@ import { buildView, countMoved, sortValue } from "./view";
 
 const row = (deviceId: string, connected: boolean, firmwareStatus: string | null): [string, DeviceRow] => [
   deviceId,
-  { deviceId, enabled: true, connected, connectionChangedAt: null, lastActivityAt: null, firmwareStatus, simulated: null, model: null, version: 1 },
+  { deviceId, enabled: true, connected, connectionChangedAt: null, lastActivityAt: null, firmwareStatus, simulated: null, fleet: null, model: null, version: 1 },
 ];
 const rows = new Map([row("a1", false, "completed"), row("b1", true, null), row("b2", true, "applying")]);
 const ids = [...rows.keys()];

@@ -4,10 +4,10 @@ import { CopyRegular } from "@fluentui/react-icons/svg/copy";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
+import { Section } from "../../components/Section";
 import { ipc, type LocalHubState } from "../../ipc";
 import { copyText } from "../../lib/clipboard";
 import { useTask } from "../../lib/use-task";
-import { Section } from "./Section";
 
 const useStyles = makeStyles({
   facts: { display: "grid", gridTemplateColumns: "130px minmax(0, 1fr) auto", columnGap: "8px", margin: 0, alignItems: "center" },

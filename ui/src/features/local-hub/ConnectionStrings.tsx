@@ -3,10 +3,10 @@ import { CopyRegular } from "@fluentui/react-icons/svg/copy";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
+import { Section } from "../../components/Section";
 import { ipc } from "../../ipc";
 import { useTask } from "../../lib/use-task";
 import { DevicePicker } from "./DevicePicker";
-import { Section } from "./Section";
 
 const useStyles = makeStyles({
   row: { display: "flex", gap: "8px", alignItems: "end", flexWrap: "wrap" },

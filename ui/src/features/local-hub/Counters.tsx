@@ -3,12 +3,12 @@ import { WarningRegular } from "@fluentui/react-icons/svg/warning";
 import { type ReactNode, useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
+import { Section } from "../../components/Section";
+import { Sparkline } from "../../components/Sparkline";
 import { formatNumber, formatRate } from "../../lib/format";
 import { useTask } from "../../lib/use-task";
 import { rateOf, ratesOf, type Total, totalOf } from "../../store/local-hub";
 import { unwatchCounters, useStore, watchCounters } from "../../store/store";
-import { Section } from "./Section";
-import { Sparkline } from "./Sparkline";
 
 const useStyles = makeStyles({
   tiles: { display: "grid", gridTemplateColumns: "repeat(auto-fill, minmax(132px, 1fr))", gap: "8px", margin: 0 },

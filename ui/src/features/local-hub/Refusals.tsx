@@ -4,10 +4,10 @@ import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
 import { RelativeTime } from "../../components/RelativeTime";
+import { Section } from "../../components/Section";
 import { ipc, type Refusal } from "../../ipc";
 import { useTask } from "../../lib/use-task";
 import { useStore } from "../../store/store";
-import { Section } from "./Section";
 
 const useStyles = makeStyles({
   list: { listStyleType: "none", margin: 0, padding: 0, display: "flex", flexDirection: "column" },

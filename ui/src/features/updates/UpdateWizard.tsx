@@ -5,10 +5,11 @@ import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { FormDialog } from "../../components/FormDialog";
+import { HubNameField, useHubName } from "../../components/HubNameField";
 import { ipc, type Package } from "../../ipc";
 import { formatBytes } from "../../lib/format";
 import { useTask } from "../../lib/use-task";
-import { startUpdate, useActiveHub, useStore } from "../../store/store";
+import { startUpdate, useStore } from "../../store/store";
 
 const URI = "uri";
 const LISTED = 5;
@@ -32,19 +33,17 @@ export function UpdateWizard({ deviceIds, onClose }: { deviceIds: string[]; onCl
   const styles = useStyles();
   const { t } = useTranslation();
   const navigate = useNavigate();
-  const hub = useActiveHub()?.hub;
   const rows = useStore((model) => model.devices.rows);
   const [packages, setPackages] = useState<Package[]>([]);
   const [choice, setChoice] = useState<string | null>(null);
   const [uri, setUri] = useState("");
-  const [typed, setTyped] = useState("");
+  const name = useHubName();
   const { error, run } = useTask();
   const [busy, setBusy] = useState<"pick" | "sample" | "start" | null>(null);
   const count = deviceIds.length;
   const offline = deviceIds.filter((id) => rows.get(id)?.connected === false).length;
   const chosen = packages.find((known) => known.id === choice);
-  const asksName = hub?.production === true;
-  const ready = (choice === URI ? !uriWrong(uri) : chosen !== undefined) && (!asksName || typed === hub.alias);
+  const ready = (choice === URI ? !uriWrong(uri) : chosen !== undefined) && name.named;
 
   useEffect(() => {
     void run(async () => setPackages(await ipc.listPackages()));
@@ -130,11 +129,7 @@ export function UpdateWizard({ deviceIds, onClose }: { deviceIds: string[]; onCl
         </Field>
       ) : null}
       {offline > 0 ? <Text>{t("updates.offline", { count: offline })}</Text> : null}
-      {asksName ? (
-        <Field label={t("updates.typeName", { alias: hub.alias })} required>
-          <Input value={typed} onChange={(_, data) => setTyped(data.value)} data-testid="confirm-name" />
-        </Field>
-      ) : null}
+      <HubNameField name={name} />
     </FormDialog>
   );
 }

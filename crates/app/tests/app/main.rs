@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod fleets;
+
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use hub_protocol::Secret;
@@ -11,8 +13,8 @@ use twindeck_app::{
     App, Code,
     credentials::Credentials,
     view::{
-        AppEvent, DeviceModel, DeviceRow, MethodRequest, NewDevices, PackageSource, SecretPlace, Speed, TwinSection,
-        Update, UpdateStage, UpdateState,
+        AppEvent, DeviceRow, Fleet, FleetTask, MethodRequest, NewFleet, PackageSource, SecretPlace, SimulatedState,
+        TwinSection, Update, UpdateStage, UpdateState,
     },
 };
 
@@ -22,6 +24,7 @@ struct Window {
     events: Receiver<Vec<AppEvent>>,
     rows: BTreeMap<String, DeviceRow>,
     updates: BTreeMap<u32, Update>,
+    fleets: Vec<Fleet>,
     /// Everything that was sent, as text.
     heard: String,
 }
@@ -33,6 +36,7 @@ impl Window {
             events: app.subscribe(),
             rows: BTreeMap::new(),
             updates: BTreeMap::new(),
+            fleets: Vec::new(),
             heard: String::new(),
         }
     }
@@ -70,8 +74,34 @@ impl Window {
             AppEvent::Update { update, .. } => {
                 self.updates.insert(update.id, *update);
             }
+            AppEvent::Fleets { fleets } => self.fleets = fleets,
             _ => {}
         }
+    }
+
+    /// The end of the work under way on the first fleet.
+    async fn until_done(&mut self) -> FleetTask {
+        let ended = |window: &Self| {
+            window
+                .fleets
+                .first()
+                .is_some_and(|fleet| fleet.task.as_ref().is_some_and(|task| !task.running))
+        };
+        self.until("the end of the work", ended).await;
+        self.fleets.first().and_then(|fleet| fleet.task.clone()).unwrap()
+    }
+
+    /// Devices of the first fleet in this state.
+    fn in_state(&self, state: SimulatedState) -> u32 {
+        let counts = self
+            .fleets
+            .first()
+            .map(|fleet| fleet.counts.as_slice())
+            .unwrap_or_default();
+        counts
+            .iter()
+            .find(|known| known.state == state)
+            .map_or(0, |known| known.count)
     }
 
     fn connected(&self) -> usize {
@@ -86,13 +116,23 @@ async fn opened(dir: &Path) -> (App, Window) {
     (app, window)
 }
 
-fn simulated(count: u32, speed: Speed) -> NewDevices {
-    NewDevices {
-        name: "sim".into(),
+/// As the window's form has them.
+fn form(count: u32, model: &str) -> NewFleet {
+    NewFleet {
+        name: "plant".into(),
+        prefix: "sim".into(),
         count,
-        model: Some(DeviceModel::Firmware),
-        speed,
+        model: model.into(),
+        time_scale: 0.01,
+        per_second: 500,
+        tags: Vec::new(),
     }
+}
+
+async fn add(app: &App, form: NewFleet) -> Fleet {
+    let draft = app.draft_fleet(&form).unwrap();
+    assert_eq!((&draft.problem, draft.taken), (&None, 0));
+    app.create_fleet(draft.source, true, None).await.unwrap()
 }
 
 fn method(name: &str, payload: &str) -> MethodRequest {
@@ -109,7 +149,7 @@ fn method(name: &str, payload: &str) -> MethodRequest {
 async fn twenty_simulated_devices_update_and_the_window_hears_of_it_by_events_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (app, mut window) = opened(dir.path()).await;
-    assert_eq!(app.create_devices(simulated(20, Speed::Fast)).await.unwrap().done, 20);
+    add(&app, form(20, "firmware-a")).await;
     window
         .until("20 connected devices", |window| window.connected() == 20)
         .await;
@@ -148,7 +188,7 @@ async fn twenty_simulated_devices_update_and_the_window_hears_of_it_by_events_al
 async fn a_window_never_hears_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let (app, mut window) = opened(dir.path()).await;
-    app.create_devices(simulated(2, Speed::Fast)).await.unwrap();
+    add(&app, form(2, "firmware-a")).await;
     window
         .until("2 connected devices", |window| window.connected() == 2)
         .await;
@@ -173,7 +213,7 @@ async fn a_window_never_hears_a_key() {
 async fn a_twin_edit_on_top_of_another_is_refused_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (app, mut window) = opened(dir.path()).await;
-    app.create_devices(simulated(1, Speed::Fast)).await.unwrap();
+    add(&app, form(1, "firmware-a")).await;
     window.until("the device", |window| window.connected() == 1).await;
     let before = app.get_twin("sim-01".into()).await.unwrap();
     let patch = json!({"building": 43, "floor": 3});
@@ -210,7 +250,7 @@ async fn a_twin_edit_on_top_of_another_is_refused_and_loses_nothing() {
 async fn calls_are_kept_with_their_answers_and_failures() {
     let dir = tempfile::tempdir().unwrap();
     let (app, mut window) = opened(dir.path()).await;
-    app.create_devices(simulated(1, Speed::Fast)).await.unwrap();
+    add(&app, form(1, "firmware-a")).await;
     window.until("the device", |window| window.connected() == 1).await;
     let answered = app
         .invoke_method(method("rebootDevice", r#"{"method_number":"42"}"#))
@@ -247,7 +287,11 @@ async fn calls_are_kept_with_their_answers_and_failures() {
 async fn an_update_survives_a_restart_and_what_had_not_begun_stays_so() {
     let dir = tempfile::tempdir().unwrap();
     let (app, mut window) = opened(dir.path()).await;
-    app.create_devices(simulated(40, Speed::Tutorial)).await.unwrap();
+    let tutorial = NewFleet {
+        time_scale: 1.0,
+        ..form(40, "firmware-a")
+    };
+    add(&app, tutorial).await;
     window
         .until("40 connected devices", |window| window.connected() == 40)
         .await;

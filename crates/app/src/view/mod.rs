@@ -1,12 +1,15 @@
 //! What the window shows: the types that cross to the UI. Numbers fit JavaScript's, times are
 //! ISO 8601 texts, and no type here can hold a key.
 
+mod simulator;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use specta::Type;
 
+pub use self::simulator::*;
 use crate::error::AppError;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Type)]
@@ -200,15 +203,6 @@ pub struct ConnectionStringProblem {
     pub message: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Type)]
-#[serde(rename_all = "camelCase")]
-pub enum SimulatedState {
-    Stopped,
-    Connecting,
-    Connected,
-    Waiting,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceRow {
@@ -219,6 +213,8 @@ pub struct DeviceRow {
     pub last_activity_at: Option<String>,
     pub firmware_status: Option<String>,
     pub simulated: Option<SimulatedState>,
+    /// The fleet of a simulated device.
+    pub fleet: Option<u32>,
     pub model: Option<String>,
     pub version: u32,
 }
@@ -227,32 +223,6 @@ pub struct DeviceRow {
 pub struct DevicePage {
     pub rows: Vec<DeviceRow>,
     pub total: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
-#[serde(rename_all = "camelCase")]
-pub enum DeviceModel {
-    Reboot,
-    Firmware,
-    LockDoor,
-    FactoryReset,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
-#[serde(rename_all = "camelCase")]
-pub enum Speed {
-    Tutorial,
-    Fast,
-}
-
-/// One device: its id. Several: the prefix, numbered with leading zeros.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
-pub struct NewDevices {
-    pub name: String,
-    pub count: u32,
-    /// `None`: a plain identity for a real device.
-    pub model: Option<DeviceModel>,
-    pub speed: Speed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Type)]
@@ -435,11 +405,12 @@ pub enum AppEvent {
     State {
         state: Box<AppState>,
     },
-    /// Rows that changed; `total` is the number on the hub now.
+    /// Rows that changed; `total` and `connected` are of the hub now.
     Devices {
         upserts: Vec<DeviceRow>,
         removed: Vec<String>,
         total: u32,
+        connected: u32,
     },
     /// Another hub, or the window fell behind: the device pages are to be read again.
     DevicesReset,
@@ -464,5 +435,21 @@ pub enum AppEvent {
         #[serde(rename = "clientId")]
         client_id: String,
         lines: Vec<ProtocolLine>,
+    },
+    /// All fleets of the open hub.
+    Fleets {
+        fleets: Vec<Fleet>,
+    },
+    /// Devices of the fleet that is watched, by their place in `FleetDevices`.
+    FleetStates {
+        fleet: u32,
+        members: u32,
+        changed: Vec<(u32, SimulatedState)>,
+    },
+    /// Of the simulated device whose console is watched.
+    Console {
+        #[serde(rename = "deviceId")]
+        device_id: String,
+        lines: Vec<ConsoleLine>,
     },
 }
