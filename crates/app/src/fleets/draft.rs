@@ -73,20 +73,21 @@ impl App {
         let source = read_text(path)?;
         let known = self.model_files();
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let found = RefCell::new(BTreeMap::new());
-        let beside = |name: &str| {
-            if !is_file_name(name) {
-                return None;
-            }
-            let text = read_text(&folder.join(name))
-                .ok()
-                .or_else(|| known.get(name).cloned())?;
-            found.borrow_mut().insert(name.to_owned(), text.clone());
-            Some(text)
+        let (parsed, found) = {
+            let found = RefCell::new(BTreeMap::new());
+            let beside = |name: &str| {
+                if !is_file_name(name) {
+                    return None;
+                }
+                let text = read_text(&folder.join(name))
+                    .ok()
+                    .or_else(|| known.get(name).cloned())?;
+                found.borrow_mut().insert(name.to_owned(), text.clone());
+                Some(text)
+            };
+            (FleetFile::parse(&source, &beside), found.into_inner())
         };
-        let parsed = FleetFile::parse(&source, &beside);
         if parsed.is_ok() {
-            let found = found.into_inner();
             if let Some((name, _)) = found
                 .iter()
                 .find(|(name, text)| known.get(*name).is_some_and(|kept| kept != *text))
