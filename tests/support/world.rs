@@ -21,8 +21,8 @@ use twindeck_app::trust;
 
 use super::{id, raw_device::RawDevice, soon};
 
-/// Twenty seconds of the tutorials become a tenth of one.
-pub(crate) const FAST: f64 = 0.005;
+/// Twenty seconds of the tutorials become a fifth of one.
+pub(crate) const FAST: f64 = 0.01;
 
 pub(crate) struct World {
     pub(crate) hub: LocalHub,

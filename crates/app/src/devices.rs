@@ -43,7 +43,7 @@ impl Speed {
     fn time_scale(self) -> f64 {
         match self {
             Self::Tutorial => 1.0,
-            Self::Fast => 0.005,
+            Self::Fast => 0.01,
         }
     }
 }

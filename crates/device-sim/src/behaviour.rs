@@ -59,6 +59,44 @@ struct Turn<'a> {
     desired: u64,
 }
 
+/// A desired property whose turn it is.
+struct Due<'a> {
+    property: &'a Desired,
+    /// All desired properties, as they are now.
+    desired: Object,
+    /// Says that this value was handled.
+    mark: String,
+    turn: Turn<'a>,
+}
+
+impl Known {
+    /// The right to run, or what runs already.
+    fn turn<'a>(
+        &mut self,
+        behaviour: &'a Behaviour,
+        name: &str,
+        routine: &Routine,
+        desired: u64,
+    ) -> Result<Turn<'a>, String> {
+        if self.running & desired != 0 {
+            return Err(name.to_owned());
+        }
+        if routine.exclusive {
+            if let Some(running) = &self.exclusive {
+                return Err(running.clone());
+            }
+            self.exclusive = Some(name.to_owned());
+        }
+        self.running |= desired;
+        self.again &= !desired;
+        Ok(Turn {
+            behaviour,
+            exclusive: routine.exclusive,
+            desired,
+        })
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut known = self.behaviour.known();
@@ -108,8 +146,8 @@ impl Behaviour {
         // A late answer holds nothing up: the work goes on meanwhile.
         let (late, answer) = oneshot::channel();
         let work = async {
-            let run = Run::new(self, handle).of_method(&call, payload, late);
-            run.to_end(&method.routine).await;
+            let run = Run::new(self, handle, self.desired()).of_method(&call, payload, late);
+            run.finish(&method.routine).await;
             drop(turn);
             self.catch_up(handle).await;
         };
@@ -129,30 +167,12 @@ impl Behaviour {
         if let Some(problem) = checks.find_map(|(name, check)| check.problem(name, payload.get(name))) {
             return Err((400, problem));
         }
-        let turn = self.turn(&method.name, &method.routine, 0);
+        let turn = self.known().turn(self, &method.name, &method.routine, 0);
         turn.map(|turn| (method, turn)).map_err(|running| {
             (
                 409,
                 format!("{running} is running already; try again when it has ended"),
             )
-        })
-    }
-
-    /// The right to run, or what runs already.
-    fn turn(&self, name: &str, routine: &Routine, desired: u64) -> Result<Turn<'_>, String> {
-        let mut known = self.known();
-        if routine.exclusive {
-            if let Some(running) = &known.exclusive {
-                return Err(running.clone());
-            }
-            known.exclusive = Some(name.to_owned());
-        }
-        known.running |= desired;
-        known.again &= !desired;
-        Ok(Turn {
-            behaviour: self,
-            exclusive: routine.exclusive,
-            desired,
         })
     }
 
@@ -187,38 +207,40 @@ impl Behaviour {
 
     /// Runs what desired properties ask for, one after the other, until all are handled.
     async fn catch_up(&self, handle: &impl DeviceHandle) {
-        while let Some((desired, mark, turn)) = self.due(handle) {
-            Box::pin(Run::new(self, handle).to_end(&desired.routine)).await;
-            if let Value::Object(handled) = json!({ HANDLED: { desired.path.as_str(): mark } }) {
+        while let Some(due) = self.due(handle) {
+            let run = Run::new(self, handle, due.desired);
+            Box::pin(run.finish(&due.property.routine)).await;
+            if let Value::Object(handled) = json!({ HANDLED: { due.property.path.as_str(): due.mark } }) {
                 handle.remember(&handled);
             }
-            drop(turn);
+            drop(due.turn);
         }
     }
 
-    /// A desired property that is not handled as it is now, with the mark that says it was.
-    fn due(&self, handle: &impl DeviceHandle) -> Option<(&Desired, String, Turn<'_>)> {
+    /// A desired property that is not handled as it is now.
+    fn due(&self, handle: &impl DeviceHandle) -> Option<Due<'_>> {
         if self.model.desired().is_empty() {
             return None;
         }
         let memory = handle.memory();
-        for (bit, desired) in bits(self.model.desired()) {
-            let mark = {
-                let known = self.known();
-                let Some(value) = find(&known.desired, &desired.path) else {
-                    continue;
-                };
-                let mark = format!("{:016x}", random::hash(0, value.to_string().as_bytes()));
-                let handled = memory.get(HANDLED).and_then(|handled| handled[&desired.path].as_str());
-                let idle = known.running & bit == 0;
-                let asked = known.again & bit != 0 || handled != Some(&mark);
-                if !(idle && asked) {
-                    continue;
-                }
-                mark
+        let mut known = self.known();
+        for (bit, property) in bits(self.model.desired()) {
+            let Some(value) = find(&known.desired, &property.path) else {
+                continue;
             };
-            if let Ok(turn) = self.turn(&desired.path, &desired.routine, bit) {
-                return Some((desired, mark, turn));
+            let mark = format!("{:016x}", random::hash(0, value.to_string().as_bytes()));
+            let handled = memory.get(HANDLED).and_then(|handled| handled[&property.path].as_str());
+            if known.again & bit == 0 && handled == Some(&mark) {
+                continue;
+            }
+            if let Ok(turn) = known.turn(self, &property.path, &property.routine, bit) {
+                let desired = known.desired.clone();
+                return Some(Due {
+                    property,
+                    desired,
+                    mark,
+                    turn,
+                });
             }
         }
         None
@@ -227,7 +249,10 @@ impl Behaviour {
     /// What a device does once it is up: its first report, and its boot steps. Boxed, for a
     /// routine may restart and so boot.
     pub(crate) fn boot<'a>(&'a self, handle: &'a impl DeviceHandle) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(async move { Run::new(self, handle).of_boot(self.model.boot()).await })
+        Box::pin(async move {
+            let run = Run::new(self, handle, self.desired());
+            run.of_boot(self.model.boot()).await;
+        })
     }
 
     /// A report the hub refuses is noted: a device has nobody to tell.
@@ -259,7 +284,7 @@ impl Behaviour {
         self.known().reported.clone()
     }
 
-    pub(crate) fn desired(&self) -> Object {
+    fn desired(&self) -> Object {
         self.known().desired.clone()
     }
 

@@ -304,7 +304,12 @@ impl Device {
         }
         let mut packets = self.session.connected();
         loop {
-            match link.send(&packets).await {
+            let sent = if packets.is_empty() {
+                Ok(())
+            } else {
+                link.send(&packets).await
+            };
+            match sent {
                 Ok(()) => {}
                 // It can never be sent: waiting for it would block the queue.
                 Err(WireError::TooLarge) => handle.note("could not send what is too large for a hub".into()),

@@ -92,14 +92,15 @@ impl<H: DeviceHandle> Scope for Run<'_, H> {
 }
 
 impl<'a, H: DeviceHandle> Run<'a, H> {
-    pub(crate) fn new(behaviour: &'a Behaviour, handle: &'a H) -> Self {
+    /// `desired` as the properties are now, if the model asks for them.
+    pub(crate) fn new(behaviour: &'a Behaviour, handle: &'a H, desired: Object) -> Self {
         Self {
             behaviour,
             handle,
             call: None,
             late: None,
             payload: Value::Null,
-            desired: Value::Object(behaviour.desired()),
+            desired: Value::Object(desired),
             package: None,
             before_apply: None,
             reports: VecDeque::new(),
@@ -123,7 +124,7 @@ impl<'a, H: DeviceHandle> Run<'a, H> {
     }
 
     /// Runs the steps, then those for a failure if there was one, and answers if none did.
-    pub(crate) async fn to_end(mut self, routine: &Routine) {
+    pub(crate) async fn finish(mut self, routine: &Routine) {
         if let Err(failure) = self.steps(&routine.steps).await {
             self.handle
                 .note(format!("failed with {}: {}", failure.code, failure.message));

@@ -111,7 +111,7 @@ fn a_fleet_is_read_as_it_is_written() {
 #[test]
 fn a_model_may_be_a_file_beside_the_fleet_file() {
     let text = PLANT.replace("\"lock-door\"", "\"gate.toml\"");
-    let gate = "name = \"gate\"\n[methods.open]\nsteps = [{ answer = {} }]\n";
+    let gate = "name = \"gate\"\ntitle = \"Gate\"\nabout = \"Opens\"\n[methods.open]\nsteps = [{ answer = {} }]\n";
     let files = |name: &str| (name == "gate.toml").then(|| gate.to_owned());
     let fleet = FleetFile::parse(&text, &files).unwrap();
     assert_eq!(fleet.members().last().unwrap().model.name(), "gate");
@@ -198,6 +198,20 @@ fn the_load_counts_telemetry_renewals_and_flapping() {
     assert_eq!(flapping.unwrap().load().messages_per_day, 293 + 10 * 720);
     let thermostats = read(&text.replace("reboot", "thermostat")).unwrap().load();
     assert!(thermostats.messages_per_day > quiet.messages_per_day);
+}
+
+#[test]
+fn the_committed_schema_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fleet.schema.json");
+    let current = format!("{:#}\n", FleetFile::json_schema());
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    if committed != current {
+        std::fs::write(path, &current).unwrap();
+    }
+    assert!(
+        committed == current,
+        "the schema was out of date and is written anew; commit fleet.schema.json"
+    );
 }
 
 #[test]

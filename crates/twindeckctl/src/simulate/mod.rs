@@ -73,8 +73,22 @@ pub(crate) async fn run(arguments: Simulate, connection: &Connection, output: Ou
         memory.finish(&mut news)?;
     }
     followed?;
-    output.progress(&format!("{count} devices have stopped."));
-    Ok(())
+    let counters = fleet.counters();
+    let totals = json!({
+        "stopped": true,
+        "connects": counters.connects,
+        "tokensRenewed": counters.tokens_renewed,
+        "connectionsLost": counters.connections_lost,
+        "refusals": counters.refusals,
+        "restarts": counters.restarts,
+        "keptOffline": counters.kept_offline,
+        "reports": counters.reports,
+        "methodsAnswered": counters.methods_answered,
+        "messagesSent": counters.messages_sent,
+        "messagesDropped": counters.messages_dropped,
+        "bytesDownloaded": counters.bytes_downloaded,
+    });
+    output.result(|| format!("{count} devices have stopped."), &totals)
 }
 
 /// Says what the fleet means for a hub in Azure, and goes on only if that is wanted.

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use device_sim::{Connect, FleetFile, Group, Model, Time};
+use device_sim::{Connect, FleetFile, Group, Model};
 use hub_protocol::DeviceId;
 use serde_json::{Value, json};
 
