@@ -166,7 +166,8 @@ async fn live(fleet: &Fleet, hub: &mut Hub, watch: &Mutex<Watch>, length: Durati
     let mut samples = Vec::new();
     let mut before = fleet.counters();
     let mut minute = 0;
-    let mut outage = Some(length / 6);
+    // Early, so that what the hub keeps in memory has filled up again before memory is judged.
+    let mut outage = Some(length / 12);
     let mut tick = interval(SAMPLE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
