@@ -199,7 +199,7 @@ async fn every_fault_of_an_update_ends_it_as_the_schema_says() {
         (
             "flap",
             Some(FaultKind::Flapping {
-                every: milliseconds(400),
+                every: milliseconds(1500),
                 lasts: milliseconds(50),
             }),
             "done",

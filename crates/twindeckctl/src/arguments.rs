@@ -127,7 +127,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE", required_unless_present = "model", conflicts_with_all = ["count", "model", "prefix", "speed"])]
     pub(crate) fleet: Option<PathBuf>,
     /// Run one part of the fleet only, such as 2/4; the parts together are the whole
-    #[arg(long, value_name = "I/N", requires = "fleet")]
+    #[arg(long, value_name = "I/N", requires = "fleet", conflicts_with = "model")]
     pub(crate) shard: Option<Shard>,
     #[arg(long, requires = "model", required_unless_present_any = ["fleet", "check"], value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) count: Option<u32>,

@@ -32,13 +32,12 @@ export const commands = {
 	createDevice: (deviceId: string) => __TAURI_INVOKE<null>("create_device", { deviceId }),
 	deleteDevices: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("delete_devices", { deviceIds }),
 	setDeviceEnabled: (deviceId: string, enabled: boolean) => __TAURI_INVOKE<null>("set_device_enabled", { deviceId, enabled }),
-	startSimulated: (deviceIds: string[], confirmation: LoadConfirmation | null) => __TAURI_INVOKE<BulkResult>("start_simulated", { deviceIds, confirmation }),
-	simulatedLoad: (deviceIds: string[]) => __TAURI_INVOKE<FleetLoad>("simulated_load", { deviceIds }),
-	stopSimulated: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("stop_simulated", { deviceIds }),
 	listFleets: () => __TAURI_INVOKE<Fleet[]>("list_fleets"),
 	draftFleet: (fleet: NewFleet) => __TAURI_INVOKE<FleetDraft>("draft_fleet", { fleet }),
 	checkFleet: (source: string) => __TAURI_INVOKE<FleetDraft>("check_fleet", { source }),
+	/**  What the chosen file says; `None` when the person closed the dialog. */
 	importFleet: () => __TAURI_INVOKE<FleetDraft | null>("import_fleet"),
+	/**  Where the file was written; `None` when the person closed the dialog. */
 	exportFleet: (id: number) => __TAURI_INVOKE<string | null>("export_fleet", { id }),
 	createFleet: (source: string, start: boolean, confirmation: LoadConfirmation | null) => __TAURI_INVOKE<Fleet>("create_fleet", { source, start, confirmation }),
 	createMissing: (id: number, confirmation: LoadConfirmation | null) => __TAURI_INVOKE<null>("create_missing", { id, confirmation }),
@@ -50,6 +49,9 @@ export const commands = {
 	setFleetFaults: (id: number, faults: SwitchedFault[]) => __TAURI_INVOKE<null>("set_fleet_faults", { id, faults }),
 	watchFleet: (id: number) => __TAURI_INVOKE<FleetDevices>("watch_fleet", { id }),
 	unwatchFleet: () => __TAURI_INVOKE<null>("unwatch_fleet"),
+	startSimulated: (deviceIds: string[], confirmation: LoadConfirmation | null) => __TAURI_INVOKE<BulkResult>("start_simulated", { deviceIds, confirmation }),
+	stopSimulated: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("stop_simulated", { deviceIds }),
+	simulatedLoad: (deviceIds: string[]) => __TAURI_INVOKE<FleetLoad>("simulated_load", { deviceIds }),
 	simulatedDevice: (deviceId: string) => __TAURI_INVOKE<SimulatedDevice>("simulated_device", { deviceId }),
 	setDeviceFaults: (deviceId: string, faults: SwitchedFault[] | null) => __TAURI_INVOKE<SimulatedDevice>("set_device_faults", { deviceId, faults }),
 	watchConsole: (deviceId: string) => __TAURI_INVOKE<ConsoleLine[]>("watch_console", { deviceId }),
@@ -59,6 +61,7 @@ export const commands = {
 	checkModel: (source: string) => __TAURI_INVOKE<ModelCheck>("check_model", { source }),
 	saveModel: (reference: string | null, source: string) => __TAURI_INVOKE<DeviceModel>("save_model", { reference, source }),
 	deleteModel: (reference: string) => __TAURI_INVOKE<null>("delete_model", { reference }),
+	/**  Where the file was written; `None` when the person closed the dialog. */
 	exportModel: (reference: string) => __TAURI_INVOKE<string | null>("export_model", { reference }),
 	getTwin: (deviceId: string) => __TAURI_INVOKE<TwinView>("get_twin", { deviceId }),
 	watchTwin: (deviceId: string) => __TAURI_INVOKE<TwinView>("watch_twin", { deviceId }),
@@ -100,7 +103,7 @@ export type AppError = {
 
 /**  Facts for the window, in batches of at most 20 a second. */
 export type AppEvent = { type: "state"; state: AppState } | 
-/**  Rows that changed; `total` is the number on the hub now. */
+/**  Rows that changed; `total` and `connected` are of the hub now. */
 { type: "devices"; upserts: DeviceRow[]; removed: string[]; total: number; connected: number } | 
 /**  Another hub, or the window fell behind: the device pages are to be read again. */
 { type: "devicesReset" } | 
@@ -109,9 +112,12 @@ export type AppEvent = { type: "state"; state: AppState } |
 /**  Of the local hub, while they are watched. */
 { type: "counters"; counters: LocalHubCounters } | 
 /**  What was said with the client that is watched. */
-{ type: "protocol"; clientId: string; lines: ProtocolLine[] } |
-{ type: "fleets"; fleets: Fleet[] } |
-{ type: "fleetStates"; fleet: number; members: number; changed: ([number, SimulatedState])[] } |
+{ type: "protocol"; clientId: string; lines: ProtocolLine[] } | 
+/**  All fleets of the open hub. */
+{ type: "fleets"; fleets: Fleet[] } | 
+/**  Devices of the fleet that is watched, by their place in `FleetDevices`. */
+{ type: "fleetStates"; fleet: number; members: number; changed: ([number, SimulatedState])[] } | 
+/**  Of the simulated device whose console is watched. */
 { type: "console"; deviceId: string; lines: ConsoleLine[] };
 
 export type AppState = {
@@ -134,7 +140,9 @@ export type BulkResult = {
 };
 
 /**  A code exists because somebody acts on it: the UI, or a script by the exit code. */
-export type Code = "InvalidInput" | "InvalidConnectionString" | "Unauthorized" | "UnknownHost" | "Unreachable" | "UntrustedTls" | "NotFound" | "AlreadyExists" | "PreconditionFailed" | "DeviceOffline" | "DeviceTimeout" | "Throttled" | "PortInUse" | "NoHub" | "NeedsConfirmation" | "Storage" | "Keychain" | "Internal";
+export type Code = "InvalidInput" | "InvalidConnectionString" | "Unauthorized" | "UnknownHost" | "Unreachable" | "UntrustedTls" | "NotFound" | "AlreadyExists" | "PreconditionFailed" | "DeviceOffline" | "DeviceTimeout" | "Throttled" | "PortInUse" | "NoHub" | 
+/**  What was asked burdens a hub in use, and the person has not confirmed how much. */
+"NeedsConfirmation" | "Storage" | "Keychain" | "Internal";
 
 export type ConnectionStringCheck = {
 	problem: ConnectionStringProblem | null,
@@ -147,6 +155,33 @@ export type ConnectionStringCheck = {
 export type ConnectionStringProblem = {
 	part: string,
 	message: string,
+};
+
+export type ConsoleKind = "received" | "sent" | 
+/**  What it did or decided by itself. */
+"did";
+
+/**  A line of a simulated device's own console. */
+export type ConsoleLine = {
+	/**  Counts up without gaps; a gap is lines that were not sent. */
+	sequence: number,
+	at: string,
+	kind: ConsoleKind,
+	text: string,
+	/**  JSON, cut off where it is long. */
+	detail: string | null,
+};
+
+/**  A device model that fleets can be made of. */
+export type DeviceModel = {
+	/**  How a fleet file names it: `thermostat`, or `pump.toml` for one of the person's own. */
+	reference: string,
+	title: string,
+	about: string,
+	builtIn: boolean,
+	methods: string[],
+	/**  Set when the text of the person's own model is wrong. */
+	problem: SourceProblem | null,
 };
 
 export type DevicePage = {
@@ -162,10 +197,99 @@ export type DeviceRow = {
 	lastActivityAt: string | null,
 	firmwareStatus: string | null,
 	simulated: SimulatedState | null,
+	/**  The fleet of a simulated device. */
 	fleet: number | null,
 	model: string | null,
 	version: number,
 };
+
+export type FaultName = "offline" | "flapping" | "slowDownload" | "cutDownload" | "wrongChecksum" | "noSpace" | "applyFails" | "rollsBack" | "bootLoop" | "silent" | "lateAnswer" | "wrongAnswer" | "noAnswer" | "clockSkew" | "twinRegression";
+
+export type Fleet = {
+	id: number,
+	name: string,
+	createdAt: string,
+	/**  Those that were created on the hub and not deleted from here. */
+	devices: number,
+	/**  Those of its file that are not among them. */
+	missing: number,
+	/**  Rises when devices come or go: then `watchFleet` is to be asked again. */
+	members: number,
+	groups: FleetGroup[],
+	perSecond: number,
+	startsWithHub: boolean,
+	faults: SwitchedFault[],
+	counts: StateCount[],
+	totals: FleetTotals,
+	load: FleetLoad | null,
+	task: FleetTask | null,
+	/**  Why its file cannot be understood; such a fleet can only be deleted. */
+	problem: string | null,
+};
+
+/**  The devices of a fleet, in order of id, and the state of each. Events name them by place. */
+export type FleetDevices = {
+	fleet: number,
+	members: number,
+	deviceIds: string[],
+	states: SimulatedState[],
+};
+
+/**  A fleet file before it is a fleet. */
+export type FleetDraft = {
+	name: string,
+	source: string,
+	problem: SourceProblem | null,
+	load: FleetLoad | null,
+	firstId: string | null,
+	lastId: string | null,
+	/**  How many of its ids the hub has already. */
+	taken: number,
+};
+
+export type FleetGroup = {
+	model: string,
+	title: string,
+	count: number,
+};
+
+/**  What a fleet asks of a hub in Azure while all of it runs. */
+export type FleetLoad = {
+	devices: number,
+	messagesPerDay: number,
+	connectsPerSecond: number,
+	/**  `F1`, `S1`, `S2` or `S3`. */
+	tier: string,
+	units: number,
+	/**  More than one hub takes, even so. */
+	tooMuch: boolean,
+};
+
+/**  Work on a fleet that takes its time, under way or the last one. */
+export type FleetTask = {
+	work: FleetWork,
+	running: boolean,
+	cancelled: boolean,
+	done: number,
+	failed: number,
+	total: number,
+	/**  The first of those that failed. */
+	failures: BulkFailure[],
+	/**  What ended it before its end. */
+	error: AppError | null,
+};
+
+/**  Since the fleet was first started in this run of the application. */
+export type FleetTotals = {
+	/**  Milliseconds since 1970 when they were read. */
+	atMs: number,
+	connects: number,
+	messages: number,
+	reports: number,
+	methods: number,
+};
+
+export type FleetWork = "creating" | "starting" | "stopping" | "deleting";
 
 export type HubKind = "local" | "remote";
 
@@ -188,6 +312,15 @@ export type LineKind =
 "received" | 
 /**  A packet of the hub. */
 "sent" | "closed" | "refused";
+
+/**
+ *  What the person was told before a hub that is not local is burdened. It has to be what is
+ *  true when the work begins.
+ */
+export type LoadConfirmation = {
+	devices: number,
+	messagesPerDay: number,
+};
 
 /**  What the local hub has done since it started; `connections` is of now. */
 export type LocalHubCounters = {
@@ -241,6 +374,25 @@ export type MethodRequest = {
 	connectTimeoutSeconds: number,
 };
 
+/**  What the text of a model amounts to. */
+export type ModelCheck = {
+	name: string | null,
+	problem: SourceProblem | null,
+};
+
+/**  A fleet of one group, as a form has it. */
+export type NewFleet = {
+	name: string,
+	/**  Of each device id; a number follows. */
+	prefix: string,
+	count: number,
+	model: string,
+	/**  1 is tutorial speed; 0.01 a hundred times as fast. */
+	timeScale: number,
+	perSecond: number,
+	tags: TagPattern[],
+};
+
 export type Package = {
 	id: string,
 	name: string,
@@ -289,11 +441,81 @@ export type Settings = {
 	theme: Theme,
 };
 
-export type SimulatedState = "stopped" | "connecting" | "connected" | "waiting" | "refused";
+/**  One simulated device, looked at. */
+export type SimulatedDevice = {
+	deviceId: string,
+	fleet: number,
+	model: string,
+	state: SimulatedState,
+	/**  Why it waits or was refused. */
+	reason: string | null,
+	faults: SwitchedFault[],
+	/**  Whether these are its own; otherwise they are the fleet's that strike it. */
+	ownFaults: boolean,
+	/**  What it remembers over restarts. */
+	memory: JsonValue,
+};
+
+export type SimulatedState = "stopped" | "connecting" | "connected" | 
+/**  Offline for now; it tries again by itself. */
+"waiting" | 
+/**  The hub does not take it; somebody has to look. */
+"refused";
+
+/**  Where a model or fleet file is wrong. Lines and columns count from 1. */
+export type SourceProblem = {
+	line: number | null,
+	column: number | null,
+	message: string,
+};
 
 export type StageCount = {
 	stage: UpdateStage,
 	count: number,
+};
+
+export type StateCount = {
+	state: SimulatedState,
+	count: number,
+};
+
+/**
+ *  A fault that is switched on, as in a fleet file. Each kind has the settings it needs and no
+ *  other; times are texts such as `30s`.
+ */
+export type SwitchedFault = {
+	kind: FaultName,
+	/**  The share of devices that have it, 0 to 1. */
+	devices: number,
+	/**  How often it strikes, 0 to 1. */
+	chance: number,
+	after?: string | null,
+	lasts?: string | null,
+	every?: string | null,
+	by?: string | null,
+	bytesPerSecond?: number | null,
+	afterBytes?: number | null,
+	times?: number | null,
+	status?: number | null,
+	seconds?: number | null,
+};
+
+export type TagKind = 
+/**  The same for all. */
+"same" | 
+/**  One value after the other. */
+"cycle" | 
+/**  A text with the device's number in it: `s{number % 50}`. */
+"numbered" | 
+/**  Drawn, some oftener than others. */
+"weighted";
+
+/**  A tag that each device of a group gets. */
+export type TagPattern = {
+	name: string,
+	kind: TagKind,
+	/**  The value; or values separated by commas, with `=` and a weight for `weighted`. */
+	text: string,
 };
 
 export type Theme = "system" | "light" | "dark" | "highContrast";
@@ -359,25 +581,3 @@ export type WatchKind =
 /**  By asking every few seconds. */
 "query";
 
-
-export type SourceProblem = { line: number | null, column: number | null, message: string };
-export type DeviceModel = { reference: string, title: string, about: string, builtIn: boolean, methods: string[], problem: SourceProblem | null };
-export type ModelCheck = { name: string | null, problem: SourceProblem | null };
-export type FaultName = "offline" | "flapping" | "slowDownload" | "cutDownload" | "wrongChecksum" | "noSpace" | "applyFails" | "rollsBack" | "bootLoop" | "silent" | "lateAnswer" | "wrongAnswer" | "noAnswer" | "clockSkew" | "twinRegression";
-export type SwitchedFault = { kind: FaultName, devices: number, chance: number, after?: string | null, lasts?: string | null, every?: string | null, by?: string | null, bytesPerSecond?: number | null, afterBytes?: number | null, times?: number | null, status?: number | null, seconds?: number | null };
-export type FleetLoad = { devices: number, messagesPerDay: number, connectsPerSecond: number, tier: string, units: number, tooMuch: boolean };
-export type LoadConfirmation = { devices: number, messagesPerDay: number };
-export type FleetGroup = { model: string, title: string, count: number };
-export type StateCount = { state: SimulatedState, count: number };
-export type FleetTotals = { atMs: number, connects: number, messages: number, reports: number, methods: number };
-export type FleetWork = "creating" | "starting" | "stopping" | "deleting";
-export type FleetTask = { work: FleetWork, running: boolean, cancelled: boolean, done: number, failed: number, total: number, failures: BulkFailure[], error: AppError | null };
-export type Fleet = { id: number, name: string, createdAt: string, devices: number, missing: number, members: number, groups: FleetGroup[], perSecond: number, startsWithHub: boolean, faults: SwitchedFault[], counts: StateCount[], totals: FleetTotals, load: FleetLoad | null, task: FleetTask | null, problem: string | null };
-export type FleetDevices = { fleet: number, members: number, deviceIds: string[], states: SimulatedState[] };
-export type TagKind = "same" | "cycle" | "numbered" | "weighted";
-export type TagPattern = { name: string, kind: TagKind, text: string };
-export type NewFleet = { name: string, prefix: string, count: number, model: string, timeScale: number, perSecond: number, tags: TagPattern[] };
-export type FleetDraft = { name: string, source: string, problem: SourceProblem | null, load: FleetLoad | null, firstId: string | null, lastId: string | null, taken: number };
-export type SimulatedDevice = { deviceId: string, fleet: number, model: string, state: SimulatedState, reason: string | null, faults: SwitchedFault[], ownFaults: boolean, memory: JsonValue };
-export type ConsoleKind = "received" | "sent" | "did";
-export type ConsoleLine = { sequence: number, at: string, kind: ConsoleKind, text: string, detail: string | null };
