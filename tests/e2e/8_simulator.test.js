@@ -1,8 +1,10 @@
 // A fleet: made with a fault, watched, looked into, changed while it runs; its models; and again after a restart.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CTRL, scratch, until, withApp } from "./app.js";
+import { CTRL, ENTER, scratch, until, withApp } from "./app.js";
 import { control, localService, serveHub } from "./hub.js";
+
+const RIGHT = "\uE014";
 
 const counted = async (app, state) => Number((await app.facts(`count-${state}`, "count"))[0]?.count);
 
@@ -45,11 +47,11 @@ test("a fleet of twenty is made, watched and looked into, and a fault on a runni
     // Half the fleet loses its connection, again and again.
     await app.click("fault-flapping");
     await app.type("fault-flapping-every", "4s");
-    await app.press("Enter");
+    await app.press(ENTER);
     await app.type("fault-flapping-lasts", "2s");
-    await app.press("Enter");
+    await app.press(ENTER);
     await app.type("fault-flapping-devices", "50");
-    await app.press("Enter");
+    await app.press(ENTER);
     await until("some devices are offline, and never all", async () => {
       const waiting = (await counted(app, "waiting")) + (await counted(app, "connecting"));
       return waiting > 0 && waiting < 20;
@@ -60,9 +62,9 @@ test("a fleet of twenty is made, watched and looked into, and a fault on a runni
 
     // One device: its console, its telemetry, its memory, and a fault of its own.
     await app.evaluate(() => document.querySelector("[data-testid=dot-grid]").focus());
-    await app.press("ArrowRight");
+    await app.press(RIGHT);
     await app.reads("dot-status", "plant-01");
-    await app.press("Enter");
+    await app.press(ENTER);
     await app.reads("drawer-title", "plant-01");
     await app.reads("console-lines", /telemetry/i, {}, 30_000);
     await app.shots("83-console");
@@ -101,7 +103,7 @@ test("a fleet of twenty is made, watched and looked into, and a fault on a runni
     await app.press(CTRL, "k");
     await app.type("palette-input", "Stop fleet");
     await app.shot("87-palette");
-    await app.press("Enter");
+    await app.press(ENTER);
     await inState(app, "stopped", 20);
 
     await app.click("fleet-more");
