@@ -45,6 +45,7 @@ export function FaultSwitches({ faults, onChange, fleet, label }: Props) {
               shape="circular"
               className={styles.toggle}
               checked={isOn(faults, kind)}
+              appearance={isOn(faults, kind) ? "primary" : "outline"}
               onClick={() => onChange(toggleFault(faults, kind))}
               data-testid={`fault-${kind}`}
             >

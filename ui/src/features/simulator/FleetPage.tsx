@@ -101,13 +101,13 @@ function Shown({ fleet }: { fleet: Fleet }) {
         ) : null}
         {fleet.problem === null ? (
           <>
+            <ErrorBar error={faults.error} what={t("errors.faults")} onDismiss={() => faults.setError(null)} />
             <FaultSwitches
               fleet
               label={t("faults.ofFleet")}
               faults={faults.value}
               onChange={faults.ask}
             />
-            <ErrorBar error={faults.error} what={t("errors.faults")} onDismiss={() => faults.setError(null)} />
           </>
         ) : null}
       </div>
