@@ -110,7 +110,7 @@ pub(super) async fn set_fleet_start(
 
 #[tauri::command]
 #[specta::specta]
-pub(super) async fn set_fleet_faults(app: State<'_, App>, id: u32, faults: Vec<SwitchedFault>) -> Result<()> {
+pub(super) async fn set_fleet_faults(app: State<'_, App>, id: u32, faults: Vec<SwitchedFault>) -> Result<Fleet> {
     app.set_fleet_faults(id, faults).await
 }
 

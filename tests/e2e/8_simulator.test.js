@@ -1,13 +1,31 @@
 // A fleet: made with a fault, watched, looked into, changed while it runs; its models; and again after a restart.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CTRL, scratch, until, withApp } from "./app.js";
+import { CTRL, ENTER, scratch, until, withApp } from "./app.js";
 import { control, localService, serveHub } from "./hub.js";
+
+const RIGHT = "\uE014";
 
 const counted = async (app, state) => Number((await app.facts(`count-${state}`, "count"))[0]?.count);
 
 /** Waits until so many devices of the fleet are in this state. */
 const inState = (app, state, count, patience = 30_000) => app.see(`count-${state}`, { "data-count": count }, patience);
+
+/** Replaces what an editor holds, lines and all: the driver's keys know none. */
+async function paste(app, testId, text) {
+  const content = `${app.selector(testId)} .cm-content`;
+  await app.clickOn(content);
+  await app.press(CTRL, "a");
+  await app.evaluate(
+    (selector, pasted) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData("text/plain", pasted);
+      document.querySelector(selector).dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    },
+    content,
+    text,
+  );
+}
 
 const invoke = (app, deviceId, methodName, payloadText = "", responseTimeoutSeconds = 10) =>
   app.evaluate((request) => window.__TAURI_INTERNALS__.invoke("invoke_method", { request }), {
@@ -44,12 +62,12 @@ test("a fleet of twenty is made, watched and looked into, and a fault on a runni
 
     // Half the fleet loses its connection, again and again.
     await app.click("fault-flapping");
-    await app.type("fault-flapping-every", "4s");
-    await app.press("Enter");
     await app.type("fault-flapping-lasts", "2s");
-    await app.press("Enter");
+    await app.press(ENTER);
+    await app.type("fault-flapping-every", "4s");
+    await app.press(ENTER);
     await app.type("fault-flapping-devices", "50");
-    await app.press("Enter");
+    await app.press(ENTER);
     await until("some devices are offline, and never all", async () => {
       const waiting = (await counted(app, "waiting")) + (await counted(app, "connecting"));
       return waiting > 0 && waiting < 20;
@@ -60,9 +78,9 @@ test("a fleet of twenty is made, watched and looked into, and a fault on a runni
 
     // One device: its console, its telemetry, its memory, and a fault of its own.
     await app.evaluate(() => document.querySelector("[data-testid=dot-grid]").focus());
-    await app.press("ArrowRight");
+    await app.press(RIGHT);
     await app.reads("dot-status", "plant-01");
-    await app.press("Enter");
+    await app.press(ENTER);
     await app.reads("drawer-title", "plant-01");
     await app.reads("console-lines", /telemetry/i, {}, 30_000);
     await app.shots("83-console");
@@ -73,7 +91,6 @@ test("a fleet of twenty is made, watched and looked into, and a fault on a runni
     const before = await invoke(app, "plant-01", "getMaxMinReport", '{"since":"2026-01-01T00:00:00Z"}');
     t.diagnostic(`before the fault: ${before.status}`);
     await app.clickOn("aside [data-testid=fault-wrongAnswer]");
-    await app.see("faults-as-fleet");
     await until("it has a fault of its own", () => app.evaluate(() => document.querySelector("aside [data-testid=switched-fault]") !== null));
     await app.shots("85-device-faults");
     assert.equal((await invoke(app, "plant-01", "getMaxMinReport", '{"since":"2026-01-01T00:00:00Z"}')).status, 500);
@@ -101,7 +118,7 @@ test("a fleet of twenty is made, watched and looked into, and a fault on a runni
     await app.press(CTRL, "k");
     await app.type("palette-input", "Stop fleet");
     await app.shot("87-palette");
-    await app.press("Enter");
+    await app.press(ENTER);
     await inState(app, "stopped", 20);
 
     await app.click("fleet-more");
@@ -124,11 +141,11 @@ test("a model is duplicated, its mistakes are marked where they are, and a fleet
     await app.click("duplicate-model");
     await app.see("model-editor", { "data-valid": true });
     const source = await app.evaluate(() => window.__TAURI_INTERNALS__.invoke("read_model", { reference: "reboot" }));
-    await app.type("model-source", 'name = "mine"\nsteps = 5\n');
+    await paste(app, "model-source", 'name = "mine"\nsteps = 5\n');
     await app.see("model-problem", { "data-line": 2 });
     await app.shots("90-model-problem");
     assert.ok(!(await (await app.browser.$(app.selector("save-model"))).isEnabled()), "what is wrong cannot be saved");
-    await app.type("model-source", source.replace(/^name = .*$/m, 'name = "mine"'));
+    await paste(app, "model-source", source.replace(/^name = .*$/m, 'name = "mine"'));
     await app.see("model-editor", { "data-valid": true });
     await app.click("save-model");
     await app.see("model-editor", { "data-model": "mine.toml" });

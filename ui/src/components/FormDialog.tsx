@@ -16,7 +16,7 @@ import type { AppError } from "../ipc";
 import { ErrorBar } from "./ErrorBar";
 
 const useStyles = makeStyles({
-  content: { display: "flex", flexDirection: "column", gap: "14px", padding: "8px 0" },
+  content: { display: "flex", flexDirection: "column", gap: "14px", padding: "8px 12px 8px 0", marginRight: "-12px" },
   button: { whiteSpace: "nowrap" },
   danger: {
     backgroundColor: "var(--colorStatusDangerBackground3)",

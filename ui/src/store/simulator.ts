@@ -1,5 +1,5 @@
 // What the simulator's screens ask of the backend.
-import { ipc } from "../ipc";
+import { ipc, type SwitchedFault } from "../ipc";
 import { makeQueue } from "../lib/in-order";
 import { applyConsole, applyFleets } from "./fleets";
 import { useStore } from "./store";
@@ -36,6 +36,11 @@ export function unwatchConsole(): void {
 }
 
 export const clearConsole = () => set(({ console }) => ({ console: console && { ...console, lines: [] } }));
+
+export async function setFleetFaults(id: number, faults: SwitchedFault[]): Promise<void> {
+  const changed = await ipc.setFleetFaults(id, faults);
+  set(({ fleets }) => ({ fleets: applyFleets(fleets, (fleets.list ?? []).map((fleet) => (fleet.id === id ? changed : fleet))) }));
+}
 
 /** The fleet, once it is there; commands that make one answer before the next event tells of it. */
 export async function createFleet(...args: Parameters<typeof ipc.createFleet>) {

@@ -221,7 +221,7 @@ impl App {
     }
 
     /// Replaces the faults of the whole fleet, in its file and on its devices at once.
-    pub async fn set_fleet_faults(&self, id: u32, faults: Vec<SwitchedFault>) -> Result<()> {
+    pub async fn set_fleet_faults(&self, id: u32, faults: Vec<SwitchedFault>) -> Result<Fleet> {
         let hub = self.hub()?;
         let faults = unswitched(&faults)?;
         self.change_file(&hub, id, |file| file.faults = faults).await?;
@@ -229,7 +229,7 @@ impl App {
         for device in ids {
             hub.apply_faults(&device)?;
         }
-        Ok(())
+        hub.simulator.view(id).ok_or_else(no_fleet)
     }
 
     async fn set_pace(&self, hub: &Arc<OpenHub>, id: u32, per_second: u32) -> Result<()> {

@@ -10,7 +10,7 @@ use super::load_view;
 use crate::{
     App,
     error::{AppError, Code, Result},
-    models::{self, MAX_TEXT, is_file_name},
+    models::{self, Files, MAX_TEXT, is_file_name},
     open_hub::{OpenHub, count},
     view::{FleetDraft, NewFleet, SourceProblem, TagKind, TagPattern},
 };
@@ -70,42 +70,28 @@ impl App {
     /// Reads a fleet file, and keeps the models and data beside it that it names. The fleet is not
     /// made yet.
     pub async fn import_fleet(&self, path: &Path) -> Result<FleetDraft> {
-        let source = read_text(path)?;
         let known = self.model_files();
-        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let (parsed, found) = {
-            let found = RefCell::new(BTreeMap::new());
-            let beside = |name: &str| {
-                if !is_file_name(name) {
-                    return None;
-                }
-                let text = read_text(&folder.join(name))
-                    .ok()
-                    .or_else(|| known.get(name).cloned())?;
-                found.borrow_mut().insert(name.to_owned(), text.clone());
-                Some(text)
-            };
-            (FleetFile::parse(&source, &beside), found.into_inner())
-        };
-        if parsed.is_ok() {
-            if let Some((name, _)) = found
-                .iter()
-                .find(|(name, text)| known.get(*name).is_some_and(|kept| kept != *text))
-            {
+        let (path, kept) = (path.to_owned(), known.clone());
+        let read = tokio::task::spawn_blocking(move || BroughtIn::read(&path, &kept)).await;
+        let BroughtIn { source, problem, files } =
+            read.map_err(|error| AppError::new(Code::Internal, "The file could not be read.").details(error))??;
+        if problem.is_none() {
+            let differs = |(name, text): &(&String, &String)| known.get(*name).is_some_and(|kept| kept != *text);
+            if let Some((name, _)) = files.iter().find(differs) {
                 return Err(AppError::new(
                     Code::AlreadyExists,
                     format!("You have a file {name} already, and the one beside the fleet file says something else."),
                 )
                 .hint("Rename one of the two."));
             }
-            self.keep_model_files(found).await?;
+            self.keep_model_files(files).await?;
         }
-        let mut draft = self.check_fleet(source)?;
+        let draft = self.check_fleet(source)?;
         // As read with the files beside it, of which none was kept.
-        if let Err(error) = &parsed {
-            draft.problem = Some(error.into());
-        }
-        Ok(draft)
+        Ok(FleetDraft {
+            problem: problem.or(draft.problem),
+            ..draft
+        })
     }
 
     /// What the fleet's file is called when it is sent out.
@@ -141,6 +127,35 @@ impl App {
             let _ = FleetFile::parse(&source, files);
         });
         models::export(file, &source, &needed).await
+    }
+}
+
+/// A fleet file, and the files beside it that it names.
+struct BroughtIn {
+    source: String,
+    problem: Option<SourceProblem>,
+    files: BTreeMap<String, String>,
+}
+
+impl BroughtIn {
+    fn read(path: &Path, known: &Files) -> Result<Self> {
+        let source = read_text(path)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let files = RefCell::new(BTreeMap::new());
+        let parsed = FleetFile::parse(&source, &|name| {
+            if !is_file_name(name) {
+                return None;
+            }
+            let beside = read_text(&folder.join(name)).ok();
+            let text = beside.or_else(|| known.get(name).cloned())?;
+            files.borrow_mut().insert(name.to_owned(), text.clone());
+            Some(text)
+        });
+        Ok(Self {
+            problem: parsed.err().as_ref().map(SourceProblem::from),
+            source,
+            files: files.into_inner(),
+        })
     }
 }
 

@@ -226,11 +226,11 @@ impl Task {
 
     /// Starts devices; the fleet's own pace spreads their connects.
     pub(super) async fn start(&self, ids: Vec<DeviceId>) -> Result<()> {
-        self.wish(&ids, true).await?;
         for part in ids.chunks(MAX_BULK) {
             if self.cancel.is_cancelled() {
                 return Ok(());
             }
+            self.wish(part, true).await?;
             let failures = self.hub.find_keys(part).await;
             let failed: Vec<&str> = failures.iter().map(|failure| failure.device_id.as_str()).collect();
             let ready: Vec<DeviceId> = part
@@ -246,24 +246,14 @@ impl Task {
 
     /// Stops devices, so many a second.
     pub(super) async fn stop(&self, ids: Vec<DeviceId>, per_second: u32) -> Result<()> {
-        self.wish(&ids, false).await?;
-        let run = self
-            .hub
-            .simulator
-            .lock()
-            .fleets
-            .get(&self.fleet)
-            .and_then(|fleet| fleet.run.clone());
-        let Some(run) = run else { return Ok(()) };
+        let Some(run) = self.runner() else { return Ok(()) };
         let step = usize::try_from(per_second.div_ceil(10)).unwrap_or(1).max(1);
         for part in ids.chunks(step) {
             if self.cancel.is_cancelled() {
-                // Those that go on running are meant to.
-                let left: Vec<DeviceId> = part.iter().filter(|id| run.state(id).is_some()).cloned().collect();
-                self.wish(&left, true).await?;
                 return Ok(());
             }
             let began = tokio::time::Instant::now();
+            self.wish(part, false).await?;
             run.stop(part).await;
             self.hub.stopped(part, &self.app);
             self.advance(total(part), Vec::new());
@@ -274,13 +264,7 @@ impl Task {
 
     /// Deletes the devices from the hub, and the fleet once none is left.
     pub(super) async fn delete(&self, ids: Vec<DeviceId>) -> Result<()> {
-        let run = self
-            .hub
-            .simulator
-            .lock()
-            .fleets
-            .get(&self.fleet)
-            .and_then(|fleet| fleet.run.clone());
+        let run = self.runner();
         for part in ids.chunks(MAX_BULK) {
             if self.cancel.is_cancelled() {
                 return Ok(());
@@ -324,6 +308,11 @@ impl Task {
             self.hub.simulator.lock().fleets.remove(&self.fleet);
         }
         Ok(())
+    }
+
+    fn runner(&self) -> Option<Arc<Fleet>> {
+        let inner = self.hub.simulator.lock();
+        inner.fleets.get(&self.fleet)?.run.clone()
     }
 
     async fn wish(&self, ids: &[DeviceId], running: bool) -> Result<()> {

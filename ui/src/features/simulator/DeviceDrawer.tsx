@@ -4,7 +4,7 @@ import { HourglassHalfRegular } from "@fluentui/react-icons/svg/hourglass-half";
 import { OpenRegular } from "@fluentui/react-icons/svg/open";
 import { PlayRegular } from "@fluentui/react-icons/svg/play";
 import { StopFilled } from "@fluentui/react-icons/svg/stop";
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { ErrorBar } from "../../components/ErrorBar";
@@ -13,7 +13,8 @@ import { LogView } from "../../components/LogView";
 import type { LineLook } from "../../components/LogLines";
 import { SimulatedBadge } from "../../components/SimulatedBadge";
 import { StatePanel } from "../../components/StatePanel";
-import { type ConsoleKind, type ConsoleLine, ipc, type SimulatedDevice, type SimulatedState, toAppError } from "../../ipc";
+import { type ConsoleKind, type ConsoleLine, ipc, type SimulatedDevice, type SimulatedState, type SwitchedFault, toAppError } from "../../ipc";
+import { useAsked } from "../../lib/use-asked";
 import { useTask } from "../../lib/use-task";
 import { useThrottled } from "../../lib/use-throttled";
 import { withLoad } from "../../store/confirm";
@@ -37,6 +38,7 @@ const useStyles = makeStyles({
 });
 
 const NONE: ConsoleLine[] = [];
+const NO_FAULTS: SwitchedFault[] = [];
 const tones = { received: "plain", sent: "brand", did: "quiet" } as const;
 const tabs = ["console", "telemetry", "faults", "memory"] as const;
 type View = (typeof tabs)[number];
@@ -88,7 +90,10 @@ export function DeviceDrawer({ deviceId, state, onClose }: Props) {
         },
       ),
     );
-  const setFaults = (faults: SimulatedDevice["faults"] | null) => void act.run(async () => setDevice(await ipc.setDeviceFaults(deviceId, faults)));
+  const faults = useAsked<SwitchedFault[] | null>(
+    device?.faults ?? NO_FAULTS,
+    useCallback(async (next) => setDevice(await ipc.setDeviceFaults(deviceId, next)), [deviceId]),
+  );
   const lineLook = (kind: ConsoleKind): LineLook => ({ mark: t(`console.marks.${kind}`), label: t(`console.kinds.${kind}`), tone: tones[kind] });
 
   return (
@@ -169,11 +174,11 @@ export function DeviceDrawer({ deviceId, state, onClose }: Props) {
             <Switch
               label={t("faults.asFleet")}
               checked={!device.ownFaults}
-              disabled={act.running}
-              onChange={(_, data) => setFaults(data.checked ? null : device.faults)}
+              onChange={(_, data) => faults.ask(data.checked ? null : device.faults)}
               data-testid="faults-as-fleet"
             />
-            <FaultSwitches fleet={false} label={t("faults.ofDevice", { id: deviceId })} faults={device.faults} disabled={act.running} onChange={setFaults} />
+            <FaultSwitches fleet={false} label={t("faults.ofDevice", { id: deviceId })} faults={faults.value ?? device.faults} onChange={faults.ask} />
+            <ErrorBar error={faults.error} what={t("errors.faults")} onDismiss={() => faults.setError(null)} />
           </>
         ) : (
           <>

@@ -26,7 +26,7 @@ const useStyles = makeStyles({
   body: { position: "relative", width: "100%" },
   canvas: { position: "sticky", top: 0, left: 0, display: "block" },
   status: { minHeight: "20px", color: tokens.colorNeutralForeground2, whiteSpace: "nowrap", overflow: "hidden", textOverflow: "ellipsis" },
-  unseen: { position: "absolute", width: "1px", height: "1px", overflow: "hidden", clipPath: "inset(50%)", whiteSpace: "nowrap" },
+  unseen: { position: "absolute", top: 0, left: 0, width: "1px", height: "1px", overflow: "hidden", clipPath: "inset(50%)", whiteSpace: "nowrap" },
 });
 
 type Props = {

@@ -26,14 +26,13 @@ const useStyles = makeStyles({
 
 type Props = {
   faults: SwitchedFault[];
-  disabled: boolean;
   onChange: (faults: SwitchedFault[]) => void;
   /** For a fleet the share of its devices is asked; one device has a fault or has not. */
   fleet: boolean;
   label: string;
 };
 
-export function FaultSwitches({ faults, disabled, onChange, fleet, label }: Props) {
+export function FaultSwitches({ faults, onChange, fleet, label }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   return (
@@ -46,7 +45,7 @@ export function FaultSwitches({ faults, disabled, onChange, fleet, label }: Prop
               shape="circular"
               className={styles.toggle}
               checked={isOn(faults, kind)}
-              disabled={disabled}
+              appearance={isOn(faults, kind) ? "primary" : "outline"}
               onClick={() => onChange(toggleFault(faults, kind))}
               data-testid={`fault-${kind}`}
             >
@@ -71,8 +70,7 @@ export function FaultSwitches({ faults, disabled, onChange, fleet, label }: Prop
                     label={t(`faults.settings.${setting.key}`)}
                     value={String(fault[setting.key] ?? setting.first)}
                     wrong={t(setting.kind === "time" ? "faults.timeWrong" : "faults.numberWrong")}
-                    disabled={disabled}
-                    read={(text) => readSetting(setting, text)}
+                          read={(text) => readSetting(setting, text)}
                     onChange={(value) => change({ [setting.key]: value })}
                     testId={`fault-${fault.kind}-${setting.key}`}
                   />
@@ -83,8 +81,7 @@ export function FaultSwitches({ faults, disabled, onChange, fleet, label }: Prop
                     unit={t("faults.percent")}
                     value={shareText(fault.devices)}
                     wrong={t("faults.shareWrong")}
-                    disabled={disabled}
-                    read={readShare}
+                          read={readShare}
                     onChange={(devices) => change({ devices })}
                     testId={`fault-${fault.kind}-devices`}
                   />
@@ -95,8 +92,7 @@ export function FaultSwitches({ faults, disabled, onChange, fleet, label }: Prop
                     unit={t("faults.percent")}
                     value={shareText(fault.chance)}
                     wrong={t("faults.shareWrong")}
-                    disabled={disabled}
-                    read={readShare}
+                          read={readShare}
                     onChange={(value) => change({ chance: value })}
                     testId={`fault-${fault.kind}-chance`}
                   />
@@ -107,8 +103,7 @@ export function FaultSwitches({ faults, disabled, onChange, fleet, label }: Prop
                     size="small"
                     appearance="subtle"
                     icon={<DismissRegular />}
-                    disabled={disabled}
-                    onClick={() => onChange(faults.filter((_, index) => index !== at))}
+                          onClick={() => onChange(faults.filter((_, index) => index !== at))}
                   />
                 </Tooltip>
               </li>
@@ -129,14 +124,13 @@ type SettingProps<V> = {
   unit?: string;
   value: string;
   wrong: string;
-  disabled: boolean;
   read: (text: string) => V | null;
   onChange: (value: V) => void;
   testId: string;
 };
 
 /** Takes effect with Enter or on leaving the field; what is wrong stays there and takes none. */
-function Setting<V>({ label, unit, value, wrong, disabled, read, onChange, testId }: SettingProps<V>) {
+function Setting<V>({ label, unit, value, wrong, read, onChange, testId }: SettingProps<V>) {
   const styles = useStyles();
   const [typed, setTyped] = useState<string | null>(null);
   const text = typed ?? value;
@@ -154,7 +148,6 @@ function Setting<V>({ label, unit, value, wrong, disabled, read, onChange, testI
         value={text}
         input={{ size: 6 }}
         contentAfter={unit ? <Text size={200}>{unit}</Text> : undefined}
-        disabled={disabled}
         aria-invalid={known === null}
         title={known === null ? wrong : undefined}
         onChange={(_, data) => setTyped(data.value)}

@@ -15,8 +15,8 @@ const useStyles = makeStyles({
     display: "flex",
     flexDirection: "column",
     gap: "1px",
-    padding: "6px 12px",
-    minWidth: "86px",
+    padding: "6px 10px",
+    minWidth: "64px",
     border: `1px solid ${tokens.colorNeutralStroke2}`,
     borderRadius: tokens.borderRadiusMedium,
     backgroundColor: tokens.colorNeutralBackground1,
@@ -32,7 +32,8 @@ const useStyles = makeStyles({
   only: { border: `1px solid ${tokens.colorBrandStroke1}`, backgroundColor: tokens.colorBrandBackground2 },
   name: { display: "flex", gap: "6px", alignItems: "center", color: tokens.colorNeutralForeground2, whiteSpace: "nowrap" },
   value: { fontSize: tokens.fontSizeBase400, lineHeight: tokens.lineHeightBase400, fontVariantNumeric: "tabular-nums" },
-  rate: { width: "124px" },
+  rate: { display: "flex", alignItems: "center", gap: "8px", width: "132px" },
+  number: { minWidth: "56px" },
 });
 
 const NONE: FleetTotals[] = [];
@@ -48,12 +49,14 @@ export function FleetCounters({ fleet, only, onOnly }: Props) {
   const rate = (name: "messages" | "reports") => {
     const now = rateOf(readings, (reading) => reading[name]);
     return (
-      <div className={mergeClasses(styles.tile, styles.rate)} data-testid={`fleet-${name}`}>
+      <div className={styles.tile} data-testid={`fleet-${name}`}>
         <Text size={200} className={styles.name}>
           {t(`simulator.${name}`)}
         </Text>
-        <span className={styles.value}>{now === null ? UNKNOWN : t("localHub.counters.perSecond", { rate: formatRate(now) })}</span>
-        <Sparkline values={ratesOf(readings, (reading) => reading[name])} />
+        <span className={mergeClasses(styles.value, styles.rate)}>
+          <span className={styles.number}>{now === null ? UNKNOWN : t("localHub.counters.perSecond", { rate: formatRate(now) })}</span>
+          <Sparkline values={ratesOf(readings, (reading) => reading[name])} />
+        </span>
       </div>
     );
   };

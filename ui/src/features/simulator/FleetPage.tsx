@@ -1,16 +1,17 @@
 import { makeStyles, mergeClasses, MessageBar, MessageBarBody, Subtitle1, Text, tokens } from "@fluentui/react-components";
 import { BeakerRegular } from "@fluentui/react-icons/svg/beaker";
-import { useEffect, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useParams, useSearchParams } from "react-router";
 import { ErrorBar } from "../../components/ErrorBar";
 import { RelativeTime } from "../../components/RelativeTime";
 import { StatePanel } from "../../components/StatePanel";
-import { type Fleet, ipc, type SimulatedState, type SwitchedFault } from "../../ipc";
+import type { Fleet, SimulatedState, SwitchedFault } from "../../ipc";
+import { useAsked } from "../../lib/use-asked";
 import { useMedia } from "../../lib/use-media";
 import { useTask } from "../../lib/use-task";
 import { useThrottled } from "../../lib/use-throttled";
-import { unwatchFleet, watchFleet } from "../../store/simulator";
+import { setFleetFaults, unwatchFleet, watchFleet } from "../../store/simulator";
 import { useStore } from "../../store/store";
 import { DeviceDrawer } from "./DeviceDrawer";
 import { DotGrid } from "./DotGrid";
@@ -61,7 +62,7 @@ function Shown({ fleet }: { fleet: Fleet }) {
   const [only, setOnly] = useState<SimulatedState | null>(null);
   const watching = useTask();
   const { run } = watching;
-  const faults = useTask();
+  const faults = useAsked(fleet.faults, useCallback((next: SwitchedFault[]) => setFleetFaults(fleet.id, next), [fleet.id]));
   const members = useThrottled(fleet.members, REREAD);
   useEffect(() => {
     void run(() => watchFleet(fleet.id));
@@ -100,14 +101,13 @@ function Shown({ fleet }: { fleet: Fleet }) {
         ) : null}
         {fleet.problem === null ? (
           <>
+            <ErrorBar error={faults.error} what={t("errors.faults")} onDismiss={() => faults.setError(null)} />
             <FaultSwitches
               fleet
               label={t("faults.ofFleet")}
-              faults={fleet.faults}
-              disabled={faults.running}
-              onChange={(next: SwitchedFault[]) => void faults.run(() => ipc.setFleetFaults(fleet.id, next))}
+              faults={faults.value}
+              onChange={faults.ask}
             />
-            <ErrorBar error={faults.error} what={t("errors.faults")} onDismiss={() => faults.setError(null)} />
           </>
         ) : null}
       </div>

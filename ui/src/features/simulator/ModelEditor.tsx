@@ -133,7 +133,7 @@ export function ModelEditor({ model, taken, onChanged, onDuplicate }: Props) {
       <TomlEditor
         className={styles.editor}
         value={source}
-        onChange={(text) => keepModelText(reference, text === saved ? null : text)}
+        onChange={(text) => keepModelText(reference, model && text === saved ? null : text)}
         problem={problem}
         readOnly={builtIn}
         label={t("models.label", { name: model?.title ?? t("models.newTitle") })}

@@ -170,7 +170,7 @@ test("a device shows what it says, what it sends and what it remembers", async (
 });
 
 test("a fault is switched on for the whole fleet, and for one device", async () => {
-  const ofFleet = vi.spyOn(ipc, "setFleetFaults").mockResolvedValue(null);
+  const ofFleet = vi.spyOn(ipc, "setFleetFaults").mockResolvedValue(fleet());
   const ofDevice = vi.spyOn(ipc, "setDeviceFaults").mockResolvedValue({ ...device, ownFaults: true });
   open([fleet()], hub("local"), "/simulator/fleets/1?device=pump-2");
   const drawer = await screen.findByRole("complementary");
@@ -182,7 +182,7 @@ test("a fault is switched on for the whole fleet, and for one device", async () 
 });
 
 test("a wrong setting of a fault takes no effect", async () => {
-  const change = vi.spyOn(ipc, "setFleetFaults").mockResolvedValue(null);
+  const change = vi.spyOn(ipc, "setFleetFaults").mockResolvedValue(fleet());
   open([fleet({ faults: [{ kind: "offline", devices: 1, chance: 1, after: "30s", lasts: "10s" }] })]);
   const field = await screen.findByTestId<HTMLInputElement>("fault-offline-after");
   fireEvent.change(field, { target: { value: "soon" } });

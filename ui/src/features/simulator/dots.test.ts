@@ -12,14 +12,14 @@ test("ten thousand devices find room, and every dot is found where it stands", (
 });
 
 test("beside the dots there is nothing", () => {
-  const layout = layoutDots(5, 100);
+  const layout = layoutDots(5, 150);
   expect(layout.columns).toBe(4);
-  expect(dotAt(layout, 99, 1)).toBeNull();
-  expect(dotAt(layout, 30, 30)).toBeNull();
+  expect(dotAt(layout, 149, 1)).toBeNull();
+  expect(dotAt(layout, 40, 40)).toBeNull();
 });
 
 test("the arrows stay in the grid", () => {
-  const layout = layoutDots(10, 100);
+  const layout = layoutDots(10, 150);
   const go = (place: number, key: string, mod = false) => moveDot(layout, place, key, mod, 1);
   expect(go(0, "ArrowLeft")).toBe(0);
   expect(go(0, "ArrowUp")).toBe(0);

@@ -5,7 +5,7 @@ export type DotLayout = { cell: number; columns: number; rows: number; count: nu
 
 /** Many devices get less room each. */
 export function layoutDots(count: number, width: number): DotLayout {
-  const cell = count <= 300 ? 24 : count <= 2000 ? 18 : 14;
+  const cell = count <= 60 ? 36 : count <= 300 ? 24 : count <= 2000 ? 18 : 14;
   const columns = Math.max(1, Math.floor(width / cell));
   const rows = Math.ceil(count / columns);
   return { cell, columns, rows, count, height: rows * cell };

@@ -32,7 +32,7 @@ export function makeStamps(target: HTMLCanvasElement, cell: number): Stamps {
       return [state, picture];
     }),
   ) as Stamps["pictures"];
-  return { pictures, size, scale, mark: resolve(target, "var(--colorStrokeFocus2)"), open: resolve(target, "var(--colorBrandBackground2Pressed)") };
+  return { pictures, size, scale, mark: resolve(target, "var(--colorStrokeFocus2)"), open: resolve(target, "var(--colorBrandStroke1)") };
 }
 
 type Picture = {
@@ -70,14 +70,11 @@ export function paintDots(target: HTMLCanvasElement, stamps: Stamps, picture: Pi
   for (let index = first; index < last; index += 1) {
     const x = (index % columns) * cell * scale;
     const y = (Math.floor(index / columns) * cell - top) * scale;
-    if (open !== null && open >= 0 && placeOf(index) === open) {
-      pen.fillStyle = stamps.open;
-      pen.fillRect(x, y, cell * scale, cell * scale);
-    }
     const state = stateOf(index);
     if (state) pen.drawImage(stamps.pictures[state], Math.round(x + inset), Math.round(y + inset));
-    if (index === marked) {
-      pen.strokeStyle = stamps.mark;
+    const looked = open !== null && open >= 0 && placeOf(index) === open;
+    if (looked || index === marked) {
+      pen.strokeStyle = index === marked ? stamps.mark : stamps.open;
       pen.lineWidth = 2 * scale;
       pen.strokeRect(x + scale, y + scale, (cell - 2) * scale, (cell - 2) * scale);
     }

@@ -20,7 +20,7 @@ export const shapes: Record<SimulatedState, { path: string; filled: boolean }> =
 export const colourOf: Record<SimulatedState, string> = {
   connected: tokens.colorPaletteGreenForeground1,
   connecting: tokens.colorBrandForeground1,
-  waiting: tokens.colorPaletteDarkOrangeForeground1,
+  waiting: tokens.colorPaletteMarigoldForeground2,
   refused: tokens.colorPaletteRedForeground1,
   stopped: tokens.colorNeutralForeground3,
 };
