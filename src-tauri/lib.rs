@@ -18,6 +18,7 @@ pub fn run() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     twindeck_app::trust::install_cryptography();
+    twindeck_app::open_files::raise();
     let commands = ipc::commands();
     let built = tauri::Builder::default()
         // First, as it must be: a second start only shows the first one's window.

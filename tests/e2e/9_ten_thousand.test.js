@@ -6,7 +6,9 @@ import test from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { until, withApp } from "./app.js";
 
-const DEVICES = Number(process.env.SIMULATED ?? 10_000);
+/** The hub and the devices are one process here, and each device two of the files it may open. */
+const room = Math.floor((Number(execFileSync("sh", ["-c", "ulimit -Hn"], { encoding: "utf8" })) - 400) / 2) || Infinity;
+const DEVICES = Math.min(Number(process.env.SIMULATED ?? 10_000), room);
 
 /** From now on the page notes how far apart its frames are. */
 const measure = (app) =>

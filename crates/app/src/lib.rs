@@ -6,6 +6,7 @@
 pub mod credentials;
 pub mod error;
 pub mod firmware;
+pub mod open_files;
 pub mod package_server;
 pub mod packages;
 pub mod table;

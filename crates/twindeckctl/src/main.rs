@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let output = Output::new(arguments.json);
     log();
     twindeck_app::trust::install_cryptography();
+    twindeck_app::open_files::raise();
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

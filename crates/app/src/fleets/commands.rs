@@ -9,7 +9,7 @@ use super::{FleetEntry, draft, load_view, storage, storage::StoredFleet, total, 
 use crate::{
     App,
     error::{AppError, Code, Result},
-    models,
+    models, open_files,
     open_hub::OpenHub,
     view::{Fleet, FleetLoad, FleetWork, HubKind, LoadConfirmation, SimulatedState, SwitchedFault},
 };
@@ -44,6 +44,25 @@ impl OpenHub {
             HubKind::Local => Ok(()),
             HubKind::Remote => confirmed(&self.saved.host_name, load, confirmation),
         }
+    }
+
+    /// Every device that runs is a connection; refused before they fail one by one.
+    pub(super) fn check_room(&self, more: u64) -> Result<()> {
+        let Some(limit) = open_files::limit() else {
+            return Ok(());
+        };
+        // On the local hub both ends of it are in this process.
+        let each = if self.saved.kind == HubKind::Local { 2 } else { 1 };
+        let room = open_files::room(limit, each);
+        let running: u32 = self.simulator.lock().fleets.values().map(FleetEntry::running).sum();
+        if u64::from(running) + more <= room {
+            return Ok(());
+        }
+        let text = format!(
+            "{} simulated devices would run here, and there is room for {room}: this program may open {limit} files, of which each device takes {each}.",
+            u64::from(running) + more
+        );
+        Err(AppError::invalid(text).hint("Run fewer, or allow more open files (ulimit -n) before you start Twindeck."))
     }
 
     pub(super) fn entry<T>(&self, id: u32, look: impl FnOnce(&mut FleetEntry) -> Result<T>) -> Result<T> {
@@ -86,6 +105,7 @@ impl App {
             );
         }
         if start {
+            hub.check_room(load.devices)?;
             hub.confirmed(&load_view(&load), confirmation)?;
         }
         if hub.simulator.lock().fleets.len() >= MAX_FLEETS {
@@ -133,6 +153,7 @@ impl App {
         let (_, load) = hub.file(id)?;
         hub.confirmed(&load, confirmation)?;
         let missing = hub.entry(id, |entry| Ok(entry.missing()))?;
+        hub.check_room(missing.into())?;
         let task = self.begin(&hub, id, FleetWork::Creating, missing)?;
         tokio::spawn(async move {
             let result = task.create(true).await;
@@ -244,7 +265,7 @@ impl App {
             .await?;
         // The next one to start begins at the new pace; what runs keeps its own.
         hub.entry(id, |entry| {
-            if entry.counts[1..].iter().all(|count| *count == 0) {
+            if entry.running() == 0 {
                 entry.run = None;
             }
             Ok(())

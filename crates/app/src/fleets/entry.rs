@@ -132,6 +132,10 @@ impl FleetEntry {
         self.counts.iter().sum()
     }
 
+    pub(super) fn running(&self) -> u32 {
+        self.counts[1..].iter().sum()
+    }
+
     pub(super) fn missing(&self) -> u32 {
         count(self.members.len()).saturating_sub(self.devices())
     }

@@ -226,6 +226,7 @@ impl Task {
 
     /// Starts devices; the fleet's own pace spreads their connects.
     pub(super) async fn start(&self, ids: Vec<DeviceId>) -> Result<()> {
+        self.hub.check_room(total(&ids).into())?;
         for part in ids.chunks(MAX_BULK) {
             if self.cancel.is_cancelled() {
                 return Ok(());
