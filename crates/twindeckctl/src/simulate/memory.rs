@@ -12,7 +12,10 @@ use hub_protocol::{DeviceId, merge::Object};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use tokio::{
-    sync::broadcast::{Receiver, error::RecvError},
+    sync::broadcast::{
+        Receiver,
+        error::{RecvError, TryRecvError},
+    },
     time::{Instant, sleep_until},
 };
 
@@ -77,23 +80,29 @@ impl MemoryFile {
 
     /// Takes what is left to be heard, and saves.
     pub(crate) fn finish(&mut self, news: &mut Receiver<FleetEvent>) -> Result<()> {
-        while let Ok(event) = news.try_recv() {
-            self.note(event);
+        loop {
+            match news.try_recv() {
+                Ok(event) => self.note(event),
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return self.save_now(),
+            }
         }
-        self.save_now()
     }
 
     fn take(&mut self, fleet: &Fleet, event: std::result::Result<FleetEvent, RecvError>) {
         match event {
             Ok(event) => self.note(event),
-            Err(RecvError::Lagged(_)) => {
-                for (id, _) in fleet.states() {
-                    if let Some(memory) = fleet.memory(&id) {
-                        self.remember(id, memory);
-                    }
-                }
-            }
+            Err(RecvError::Lagged(_)) => self.read(fleet),
             Err(RecvError::Closed) => {}
+        }
+    }
+
+    /// Takes from every running device what it remembers now.
+    pub(crate) fn read(&mut self, fleet: &Fleet) {
+        for (id, _) in fleet.states() {
+            if let Some(memory) = fleet.memory(&id) {
+                self.remember(id, memory);
+            }
         }
     }
 
@@ -104,7 +113,11 @@ impl MemoryFile {
     }
 
     fn remember(&mut self, id: DeviceId, memory: Object) {
-        self.kept.devices.insert(id, memory);
+        if memory.is_empty() {
+            self.kept.devices.remove(&id);
+        } else {
+            self.kept.devices.insert(id, memory);
+        }
         self.save_at.get_or_insert_with(|| Instant::now() + SAVE_AFTER);
     }
 
@@ -161,6 +174,24 @@ mod tests {
         file.save_now().unwrap();
         assert_eq!(MemoryFile::open(&path).unwrap().of(&id), memory);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn news_that_came_too_fast_at_the_end_lose_only_what_was_overtaken() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = MemoryFile::open(&dir.path().join("state.json")).unwrap();
+        let id = DeviceId::new("pump-1").unwrap();
+        let (tell, mut news) = tokio::sync::broadcast::channel(2);
+        for boots in 1..=9 {
+            let memory = object(json!({ "boots": boots }));
+            let event = FleetEvent {
+                device_id: id.clone(),
+                news: News::Memory(memory),
+            };
+            tell.send(event).unwrap();
+        }
+        file.finish(&mut news).unwrap();
+        assert_eq!(MemoryFile::open(&file.path).unwrap().of(&id)["boots"], 9);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) async fn run(arguments: Simulate, connection: &Connection, output: Ou
     if !target.is_on_this_machine() && connection.ca_file.is_none() {
         warn(&file, &arguments, output)?;
     }
-    let mut memory = arguments.state.as_deref().map(MemoryFile::open).transpose()?;
+    let memory = arguments.state.as_deref().map(MemoryFile::open).transpose()?;
     let mut stop = Stop::listen()?;
     let members: Vec<Member> = file.shard(arguments.shard.unwrap_or(Shard::WHOLE)).collect();
     let devices = tokio::select! {
@@ -58,19 +58,25 @@ pub(crate) async fn run(arguments: Simulate, connection: &Connection, output: Ou
         )
     })
     .map_err(|error| Failure::internal(error.to_string()))?;
-    let mut news = fleet.subscribe();
+    let mut memory = memory.map(|file| (file, fleet.subscribe()));
     let count = devices.len();
     fleet.start(devices);
     let mut status = Status::new(output);
     let followed = tokio::select! {
         () = stop.requested() => Ok(()),
         followed = status.follow(&fleet, count) => followed,
-        kept = keep(memory.as_mut(), &fleet, &mut news) => kept,
+        kept = keep(memory.as_mut(), &fleet) => kept,
     };
     status.bar.finish_and_clear();
-    fleet.stop_all().await;
-    if let Some(memory) = &mut memory {
-        memory.finish(&mut news)?;
+    if let Some((file, _)) = &mut memory {
+        file.read(&fleet);
+    }
+    tokio::select! {
+        () = fleet.stop_all() => {}
+        kept = keep(memory.as_mut(), &fleet) => kept?,
+    }
+    if let Some((file, news)) = &mut memory {
+        file.finish(news)?;
     }
     followed?;
     let counters = fleet.counters();
@@ -139,9 +145,10 @@ pub(crate) async fn prepare(
     Ok(members.into_iter().filter_map(device).collect())
 }
 
-async fn keep(memory: Option<&mut MemoryFile>, fleet: &Fleet, news: &mut Receiver<FleetEvent>) -> Result<()> {
+/// Ends only with an error.
+async fn keep(memory: Option<&mut (MemoryFile, Receiver<FleetEvent>)>, fleet: &Fleet) -> Result<()> {
     match memory {
-        Some(memory) => memory.follow(fleet, news).await,
+        Some((file, news)) => file.follow(fleet, news).await,
         None => std::future::pending().await,
     }
 }
