@@ -196,14 +196,6 @@ async fn every_fault_of_an_update_ends_it_as_the_schema_says() {
             }),
             "done",
         ),
-        (
-            "flap",
-            Some(FaultKind::Flapping {
-                every: milliseconds(1500),
-                lasts: milliseconds(50),
-            }),
-            "done",
-        ),
         ("late", Some(FaultKind::LateAnswer { by: milliseconds(500) }), "done"),
     ];
     let mut devices = Vec::new();
