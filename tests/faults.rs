@@ -86,9 +86,10 @@ async fn order(world: &World, device: &DeviceId, model: &str, firmware: &Firmwar
     loop {
         match call(world, device, "firmwareUpdate", payload.clone()).await.0 {
             200 | 202 => return,
-            // Its connection went between the call and the answer: asked again, it may be under way.
-            504 | 404 => {}
-            409 => return,
+            // Its connection went between the call and the answer. The update may be under way, or
+            // be over already.
+            504 | 404 if end(model, &world.twin(device).await.properties.reported.values).is_none() => {}
+            504 | 404 | 409 => return,
             status => panic!("{device}: {status}"),
         }
     }
@@ -193,6 +194,14 @@ async fn every_fault_of_an_update_ends_it_as_the_schema_says() {
             Some(FaultKind::Offline {
                 after: milliseconds(100),
                 lasts: milliseconds(300),
+            }),
+            "done",
+        ),
+        (
+            "flap",
+            Some(FaultKind::Flapping {
+                every: milliseconds(400),
+                lasts: milliseconds(50),
             }),
             "done",
         ),
