@@ -15,15 +15,6 @@ use crate::support::{
 };
 
 impl World {
-    async fn invoke(&self, device: &DeviceId, method: &str, payload: Value) -> (i32, Value) {
-        let answer = self
-            .client
-            .invoke_method(device, &MethodRequest::new(method, payload))
-            .await
-            .unwrap();
-        (answer.status, answer.payload)
-    }
-
     async fn packages(&self) -> Packages {
         Packages::serve(self.dir.path().join("packages")).await
     }

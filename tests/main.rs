@@ -26,6 +26,7 @@ mod for_testers;
 mod hostile;
 mod jobs;
 mod methods;
+mod models;
 mod mqtt;
 mod protocol_log;
 mod query;

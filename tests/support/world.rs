@@ -9,6 +9,7 @@ use hub_protocol::{
     connection_string::Credential,
     identity::{DeviceIdentity, ExportImportDevice},
     merge::Object,
+    method::MethodRequest,
     sas::SasKey,
     twin::Twin,
 };
@@ -141,6 +142,21 @@ impl World {
         let ids = devices.iter().map(|device| device.device_id.clone()).collect();
         start(fleet, devices, model).await;
         ids
+    }
+
+    /// Status and payload of a device's answer.
+    pub(crate) async fn invoke(
+        &self,
+        device: &DeviceId,
+        method: &str,
+        payload: serde_json::Value,
+    ) -> (i32, serde_json::Value) {
+        let answer = self
+            .client
+            .invoke_method(device, &MethodRequest::new(method, payload))
+            .await
+            .unwrap();
+        (answer.status, answer.payload)
     }
 
     pub(crate) async fn twin(&self, device: &DeviceId) -> Twin {
