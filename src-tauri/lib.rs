@@ -28,6 +28,7 @@ pub fn run() -> ExitCode {
         .plugin(tauri_plugin_window_state::Builder::new().build())
         .invoke_handler(commands.invoke_handler())
         .setup(|app| {
+            desktop::paint_as_the_machine_can(app.handle());
             let dir = desktop::data_dir(app.handle())?;
             let twindeck = tauri::async_runtime::block_on(App::open(&dir))?;
             app.manage(twindeck);

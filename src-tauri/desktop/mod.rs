@@ -29,6 +29,33 @@ pub(crate) fn show(app: &AppHandle) {
     }
 }
 
+/// Where there is no graphics device (a virtual machine, a remote session), WebKit composites each
+/// frame with a software OpenGL, which takes some 80 ms however little moved; painting without a
+/// compositor takes a fraction of that.
+#[cfg(target_os = "linux")]
+pub(crate) fn paint_as_the_machine_can(app: &AppHandle) {
+    use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebViewExt};
+    let is_device = |name: std::ffi::OsString| name.to_string_lossy().starts_with("renderD");
+    let has_device = std::fs::read_dir("/dev/dri")
+        .is_ok_and(|entries| entries.flatten().any(|entry| is_device(entry.file_name())));
+    if has_device {
+        return;
+    }
+    for window in app.webview_windows().values() {
+        let set = window.with_webview(|webview| {
+            if let Some(settings) = webview.inner().settings() {
+                settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
+            }
+        });
+        if let Err(error) = set {
+            tracing::warn!("the window keeps its way of painting: {error}");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn paint_as_the_machine_can(_: &AppHandle) {}
+
 /// Asks for a file; `None` when the person closed the dialog.
 pub(crate) async fn pick_file(app: &AppHandle, title: &str) -> Option<PathBuf> {
     let (picked, answer) = oneshot::channel();

@@ -21,7 +21,7 @@ const BEHIND: usize = 8;
 /// Lines of a log in one batch; the newest stay.
 const LINES: usize = 400;
 /// Rows in one batch.
-const ROWS: usize = 500;
+const ROWS: usize = 200;
 
 #[derive(Default)]
 pub(crate) struct Pending {

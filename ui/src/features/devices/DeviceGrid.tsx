@@ -32,6 +32,8 @@ const useStyles = makeStyles({
   body: { position: "relative", width: "100%" },
 });
 
+const OVERSCAN = 4;
+
 type Props = { view: string[]; total: number; sort: Sort; onSort: (key: SortKey) => void };
 
 /** One tab stop; the arrows move a cell cursor, Space picks, Enter opens. */
@@ -54,8 +56,11 @@ export function DeviceGrid({ view, total, sort, onSort }: Props) {
     count: view.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
-    overscan: 8,
+    overscan: OVERSCAN,
   });
+  // A row that leaves at one end is used again at the other: far quicker than making a new one.
+  const rows = virtual.getVirtualItems();
+  const slots = Math.max(rows.length, Math.ceil((virtual.scrollRect?.height ?? 0) / ROW_HEIGHT) + 1 + 2 * OVERSCAN);
 
   const open = useCallback((id: string) => void navigate(`/devices/${encodeURIComponent(id)}`), [navigate]);
 
@@ -167,11 +172,11 @@ export function DeviceGrid({ view, total, sort, onSort }: Props) {
       </div>
       <div ref={scroller} className={styles.scroller} role="rowgroup" tabIndex={-1}>
         <div className={styles.body} role="presentation" style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
+          {rows.map((item) => {
             const id = view[item.index];
             return id === undefined ? null : (
               <GridRow
-                key={id}
+                key={item.index % slots}
                 id={id}
                 index={item.index}
                 top={item.start}

@@ -1,4 +1,4 @@
-import { makeStyles, mergeClasses, Text, tokens } from "@fluentui/react-components";
+import { makeStyles, mergeClasses, tokens } from "@fluentui/react-components";
 import { memo, type MouseEvent } from "react";
 import { useTranslation } from "react-i18next";
 import { ConnectionMark } from "../../components/ConnectionMark";
@@ -100,31 +100,31 @@ function Cell({ column, row }: { column: Column; row: DeviceRow }) {
   switch (column.key) {
     case "id":
       return (
-        <Text className={styles.id} title={row.deviceId}>
+        <span className={styles.id} title={row.deviceId}>
           {row.deviceId}
-        </Text>
+        </span>
       );
     case "connection":
       return (
-        <Glow value={row.connected}>
+        <Glow of={row.deviceId} value={row.connected}>
           <ConnectionMark connected={row.connected} />
         </Glow>
       );
     case "status":
       return (
-        <Glow value={row.enabled}>
+        <Glow of={row.deviceId} value={row.enabled}>
           <span className={row.enabled ? undefined : styles.quiet}>{row.enabled ? t("devices.enabled") : t("devices.disabled")}</span>
         </Glow>
       );
     case "firmware":
       return (
-        <Glow value={row.firmwareStatus}>
+        <Glow of={row.deviceId} value={row.firmwareStatus}>
           <FirmwareMark status={row.firmwareStatus} />
         </Glow>
       );
     case "simulated":
       return row.simulated ? (
-        <Glow value={row.simulated}>
+        <Glow of={row.deviceId} value={row.simulated}>
           <SimulatedBadge state={row.simulated} />
         </Glow>
       ) : null;

@@ -95,7 +95,7 @@ const Row = memo(function Row({ device, top, index, isOver }: { device: UpdateDe
         <Link onClick={() => void navigate(`/devices/${encodeURIComponent(device.deviceId)}`)}>{device.deviceId}</Link>
       </span>
       <span role="cell">
-        <Glow value={device.stage}>
+        <Glow of={device.deviceId} value={device.stage}>
           <StageMark stage={device.stage} />
         </Glow>
       </span>
