@@ -36,8 +36,8 @@ pub(crate) fn show(app: &AppHandle) {
 pub(crate) fn paint_as_the_machine_can(app: &AppHandle) {
     use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebViewExt};
     let is_device = |name: std::ffi::OsString| name.to_string_lossy().starts_with("renderD");
-    let has_device = std::fs::read_dir("/dev/dri")
-        .is_ok_and(|entries| entries.flatten().any(|entry| is_device(entry.file_name())));
+    let has_device =
+        std::fs::read_dir("/dev/dri").is_ok_and(|entries| entries.flatten().any(|entry| is_device(entry.file_name())));
     if has_device {
         return;
     }

@@ -5,6 +5,7 @@
 
 mod devices;
 mod hubs;
+mod jobs;
 mod local_hub;
 mod methods;
 mod simulator;
@@ -79,6 +80,16 @@ pub(crate) fn commands() -> Builder<tauri::Wry> {
             twins::update_twin,
             methods::invoke_method,
             methods::method_calls,
+            jobs::preview_job,
+            jobs::create_job,
+            jobs::list_jobs,
+            jobs::get_job,
+            jobs::job_request,
+            jobs::failed_job_request,
+            jobs::job_devices,
+            jobs::cancel_job,
+            jobs::export_job,
+            jobs::pick_device_ids,
             updates::list_packages,
             updates::pick_package,
             updates::sample_package,

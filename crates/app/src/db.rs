@@ -63,6 +63,7 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     include_str!("fleets/migration.sql"),
+    include_str!("jobs/migration.sql"),
 ];
 
 #[derive(Clone)]

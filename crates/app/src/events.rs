@@ -34,6 +34,8 @@ pub(crate) struct Pending {
     pub calls: Vec<MethodCall>,
     /// Updates, with the devices whose stage changed.
     pub updates: BTreeMap<u32, BTreeSet<DeviceId>>,
+    /// Ids of jobs.
+    pub jobs: BTreeSet<String>,
     /// The local hub's, as last read.
     pub counters: Option<LocalHubCounters>,
     /// What the client that is being watched and the local hub said.

@@ -160,6 +160,7 @@ impl App {
             source: watch::Source::Query {
                 pause: watch::REMOTE_PAUSE,
             },
+            is_limited: true,
         };
         self.switch_to(saved, reach).await
     }
@@ -167,11 +168,13 @@ impl App {
     async fn switch_to(&self, saved: SavedHub, reach: Reach) -> Result<()> {
         let _one_at_a_time = self.0.switching.lock().await;
         self.close_current().await;
-        let hub = OpenHub::open(saved, reach, &self.0.db, &self.model_files(), self.0.events.clone()).await?;
+        let (events, dir) = (self.0.events.clone(), self.0.dir.as_path());
+        let hub = OpenHub::open(saved, reach, &self.0.db, &self.model_files(), events, dir).await?;
         self.set_open(Some(hub.clone()));
         self.hub_changed();
         self.resume_fleets(&hub);
-        self.resume_updates(hub);
+        self.resume_updates(hub.clone());
+        self.resume_jobs(hub);
         Ok(())
     }
 
@@ -258,6 +261,7 @@ impl App {
             tls: trust::only(&hub.addresses().ca_file)?,
             mqtt_port: hub.addresses().mqtt_port,
             source: watch::Source::Events(hub.subscribe()),
+            is_limited: self.0.local_config.limits.is_some(),
         };
         self.switch_to(self.local_saved(), reach).await
     }

@@ -6,6 +6,7 @@
 pub mod credentials;
 pub mod error;
 pub mod firmware;
+pub mod jobs;
 pub mod open_files;
 pub mod package_server;
 pub mod packages;
@@ -214,6 +215,10 @@ impl App {
             batch.push(AppEvent::DevicesReset);
         }
         if let Ok(hub) = self.hub() {
+            let jobs = self.changed_jobs(&hub, pending.jobs).await;
+            if !jobs.is_empty() {
+                batch.push(AppEvent::Jobs { jobs });
+            }
             if rows_changed && !pending.reset {
                 let entries: Vec<_> = pending.rows.iter().filter_map(|id| hub.table.get(id)).collect();
                 let (total, connected) = hub.table.counts();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use crate::{
     error::{AppError, Result},
     events::Events,
     fleets::Simulator,
+    jobs::{self, Board},
     models::Files,
     table::{DeviceTable, TableNews},
     trust, twins,
@@ -31,6 +33,7 @@ pub(crate) struct OpenHub {
     pub client: HubClient,
     pub table: Arc<DeviceTable>,
     pub simulator: Simulator,
+    pub jobs: Board,
     /// Whom simulated devices trust: as devices, and when they download packages.
     pub tls: Arc<ClientConfig>,
     pub downloads: ClientConfig,
@@ -50,6 +53,8 @@ pub(crate) struct Reach {
     pub tls: ClientConfig,
     pub mqtt_port: u16,
     pub source: watch::Source,
+    /// Keeps to the rates of a hub of tier S1.
+    pub is_limited: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,6 +68,7 @@ impl OpenHub {
         db: &Db,
         files: &Files,
         events: Arc<Events>,
+        dir: &Path,
     ) -> Result<Arc<Self>> {
         let device_host = reach.connection.host().to_owned();
         let client = HubClient::new(reach.connection, reach.tls.clone())?;
@@ -73,17 +79,35 @@ impl OpenHub {
             watch::Source::Events(_) => WatchKind::Events,
             watch::Source::Query { .. } => WatchKind::Query,
         };
+        let (table, stop) = (Arc::new(DeviceTable::default()), CancellationToken::new());
+        let ground = jobs::Ground {
+            hub_id: saved.id.clone(),
+            client: client.clone(),
+            table: table.clone(),
+            db: db.clone(),
+            locks: dir.join("job-locks"),
+            is_limited: reach.is_limited,
+            is_remote: watch == WatchKind::Query,
+            stop: stop.clone(),
+        };
+        let heard = events.clone();
+        let jobs = Board::new(ground, move |id| {
+            heard.note(|pending| {
+                pending.jobs.insert(id.to_owned());
+            });
+        });
         let hub = Arc::new(Self {
             saved,
             device_host,
             client,
-            table: Arc::new(DeviceTable::default()),
+            table,
             simulator,
+            jobs,
             tls: Arc::new(reach.tls),
             downloads,
             mqtt_port: reach.mqtt_port,
             watched: Mutex::default(),
-            stop: CancellationToken::new(),
+            stop,
             watch,
             status: Mutex::new((HubStatus::Connecting, None)),
             read: Notify::new(),

@@ -82,7 +82,7 @@ impl App {
         Ok(update)
     }
 
-    async fn resolve(&self, source: PackageSource) -> Result<Target> {
+    pub(crate) async fn resolve(&self, source: PackageSource) -> Result<Target> {
         match source {
             PackageSource::Package { id } => {
                 let package = self.0.db.call(move |sql| find_package(sql, &id)).await?;
@@ -248,20 +248,20 @@ impl App {
 }
 
 /// What an update installs.
-struct Target {
+pub(crate) struct Target {
     name: String,
     /// What devices are given. It may carry a signature, so it is kept in memory only; nobody is
     /// told to update after a restart.
-    uri: String,
+    pub uri: String,
     /// What is stored and shown.
-    shown: String,
-    sha256: Option<String>,
+    pub shown: String,
+    pub sha256: Option<String>,
     size: Option<u32>,
 }
 
 /// An address without its query, fragment and user, where links to storage carry signatures and
 /// passwords. `None` when it is no HTTP address.
-fn without_secrets(uri: &str) -> Option<String> {
+pub(crate) fn without_secrets(uri: &str) -> Option<String> {
     let uri: http::Uri = uri.parse().ok()?;
     let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"))?;
     let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();

@@ -26,14 +26,13 @@ const IDLE_CONNECTIONS: usize = 8;
 
 /// A hub's service side. Cheap to clone; clones share connections and the token.
 #[derive(Clone)]
-pub struct HubClient(Arc<Inner>);
+pub struct HubClient(Arc<Inner>, RetryPolicy);
 
 struct Inner {
     http: reqwest::Client,
     /// As in the connection string, with its port where it has one.
     host: String,
     tokens: TokenSource,
-    retries: RetryPolicy,
 }
 
 impl std::fmt::Debug for HubClient {
@@ -170,12 +169,17 @@ impl HubClient {
         let http = builder
             .build()
             .map_err(|error| ClientError::invalid(format!("the TLS settings cannot be used: {error}")))?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             http,
             host: connection.host_name.clone(),
             tokens: TokenSource::new(connection),
-            retries,
-        })))
+        };
+        Ok(Self(Arc::new(inner), retries))
+    }
+
+    /// The same client for a caller who repeats calls by rules of their own.
+    pub fn without_retries(&self) -> Self {
+        Self(self.0.clone(), RetryPolicy::NEVER)
     }
 
     /// The host as the connection string writes it.
@@ -200,8 +204,7 @@ impl HubClient {
                 Err((_, failure)) => *failure,
             };
             let wait = self
-                .0
-                .retries
+                .1
                 .wait(call.repeatable, failure, tries, began.elapsed(), fastrand::f64());
             let Some(wait) = wait else {
                 return outcome.map_err(|(fault, _)| self.error(fault, call));

@@ -69,6 +69,23 @@ export const commands = {
 	updateTwin: (deviceId: string, section: TwinSection, patch: Json, etag: string) => __TAURI_INVOKE<TwinView>("update_twin", { deviceId, section, patch, etag }),
 	invokeMethod: (request: MethodRequest) => __TAURI_INVOKE<MethodCall>("invoke_method", { request }),
 	methodCalls: (deviceId: string) => __TAURI_INVOKE<MethodCall[]>("method_calls", { deviceId }),
+	previewJob: (work: JobWork, target: JobTarget, runner: JobRunner) => __TAURI_INVOKE<JobPreview>("preview_job", { work, target, runner }),
+	createJob: (job: NewJob) => __TAURI_INVOKE<Job>("create_job", { job }),
+	listJobs: (filter: JobFilter, offset: number, limit: number) => __TAURI_INVOKE<JobPage>("list_jobs", { filter, offset, limit }),
+	getJob: (id: string) => __TAURI_INVOKE<Job>("get_job", { id }),
+	/**  What a job was asked to do, to be asked again. */
+	jobRequest: (id: string) => __TAURI_INVOKE<NewJob>("job_request", { id }),
+	/**  The same for the devices that it failed on, was cut short on, or never came to. */
+	failedJobRequest: (id: string) => __TAURI_INVOKE<NewJob>("failed_job_request", { id }),
+	jobDevices: (id: string, filter: JobDeviceFilter, offset: number, limit: number) => __TAURI_INVOKE<JobDevicePage>("job_devices", { id, filter, offset, limit }),
+	cancelJob: (id: string) => __TAURI_INVOKE<null>("cancel_job", { id }),
+	/**
+	 *  Asks where to write a CSV of a job's devices; the number of rows, or null when the person
+	 *  closed the dialog.
+	 */
+	exportJob: (id: string) => __TAURI_INVOKE<number | null>("export_job", { id }),
+	/**  Asks for a file of device ids (a CSV's first column); null when the person closed the dialog. */
+	pickDeviceIds: () => __TAURI_INVOKE<string[] | null>("pick_device_ids"),
 	listPackages: () => __TAURI_INVOKE<Package[]>("list_packages"),
 	pickPackage: () => __TAURI_INVOKE<Package | null>("pick_package"),
 	samplePackage: () => __TAURI_INVOKE<Package>("sample_package"),
@@ -109,6 +126,8 @@ export type AppEvent = { type: "state"; state: AppState } |
 { type: "devicesReset" } | 
 /**  A twin that is being watched. `changed` are dotted paths. */
 { type: "twin"; twin: TwinView; changed: string[] } | { type: "method"; call: MethodCall } | { type: "update"; update: Update; devices: UpdateDevice[] } | 
+/**  Jobs that changed. */
+{ type: "jobs"; jobs: Job[] } | 
 /**  Of the local hub, while they are watched. */
 { type: "counters"; counters: LocalHubCounters } | 
 /**  What was said with the client that is watched. */
@@ -137,6 +156,11 @@ export type BulkFailure = {
 export type BulkResult = {
 	done: number,
 	failures: BulkFailure[],
+};
+
+export type CauseCount = {
+	cause: string,
+	count: number,
 };
 
 /**  A code exists because somebody acts on it: the UI, or a script by the exit code. */
@@ -201,6 +225,14 @@ export type DeviceRow = {
 	fleet: number | null,
 	model: string | null,
 	version: number,
+};
+
+export type DifferenceLine = {
+	/**  Dotted, from `tags` or `desired` on. */
+	path: string,
+	/**  Absent where there is nothing. */
+	before: JsonValue | null,
+	after: JsonValue | null,
 };
 
 export type FaultName = "offline" | "flapping" | "slowDownload" | "cutDownload" | "wrongChecksum" | "noSpace" | "applyFails" | "rollsBack" | "bootLoop" | "silent" | "lateAnswer" | "wrongAnswer" | "noAnswer" | "clockSkew" | "twinRegression";
@@ -294,6 +326,161 @@ export type FleetWork = "creating" | "starting" | "stopping" | "deleting";
 export type HubKind = "local" | "remote";
 
 export type HubStatus = "connecting" | "connected" | "failed";
+
+export type Job = {
+	/**  As the hub or we call it: lower-case letters, digits and hyphens. */
+	id: string,
+	runner: JobRunner,
+	kind: JobKind,
+	/**  What it does, in a few words: "Invoke lockDoor". */
+	title: string,
+	/**  The query's text after WHERE; absent when the devices were picked. */
+	condition: string | null,
+	state: JobState,
+	/**  "Devices: 6; Succeeded: 6; Failed: 0". */
+	statusMessage: string,
+	/**  Why it waits, or why it failed. */
+	reason: string | null,
+	/**  It was made here. */
+	ours: boolean,
+	/**  What has begun ends; nothing else begins. */
+	cancelling: boolean,
+	createdAt: string,
+	startAt: string | null,
+	startedAt: string | null,
+	endedAt: string | null,
+	maxMinutes: number,
+	/**  Zero until the devices are fixed. */
+	total: number,
+	enqueued: number,
+	running: number,
+	succeeded: number,
+	failed: number,
+	cancelled: number,
+	unknown: number,
+	/**  How long it takes by the hub's limits, from its start to its end. */
+	estimatedSeconds: number | null,
+};
+
+/**  A child: one device of a job. */
+export type JobDevice = {
+	deviceId: string,
+	/**  The child's own id: the job's with the number of the device. */
+	id: string,
+	state: JobState,
+	phases: PhaseSeen[],
+	attempts: number,
+	startedAt: string | null,
+	endedAt: string | null,
+	/**  The device's answer. */
+	status: number | null,
+	/**  JSON: what it answered, or the twin's new version. */
+	resultText: string | null,
+	/**  What went wrong, or what it waits for. */
+	reason: string | null,
+	/**  Failures of one kind have one cause: "DeviceNotOnline", "status 500". */
+	cause: string | null,
+};
+
+export type JobDeviceFilter = {
+	state: JobState | null,
+	cause: string | null,
+	/**  In the device's id. */
+	text: string | null,
+};
+
+export type JobDevicePage = {
+	devices: JobDevice[],
+	total: number,
+	/**  Of all failed devices of the job, the most frequent first. */
+	causes: CauseCount[],
+};
+
+export type JobFilter = {
+	deviceId: string | null,
+	runner: JobRunner | null,
+	kind: JobKind | null,
+	state: JobState | null,
+	/**  ISO 8601, of the job's creation. */
+	from: string | null,
+	until: string | null,
+	/**  In the id, the title, the target or the reason. */
+	text: string | null,
+};
+
+export type JobKind = "invokeMethod" | "updateTwin" | 
+/**  The six device jobs of the 2016 preview, spoken as direct methods (docs/jobs.md). */
+"firmwareUpdate" | "reboot" | "factoryReset" | "configurationUpdate" | "readProperties" | "writeProperties" | 
+/**  Of the registry. */
+"enable" | "disable" | "delete";
+
+/**  The newest first. */
+export type JobPage = {
+	jobs: Job[],
+	/**  All that the filter lets through. */
+	total: number,
+	/**  Of all that the filter lets through but for its state. */
+	byState: JobStateCount[],
+};
+
+/**  Steps of a device through a long job, as they were seen. */
+export type JobPhase = 
+/**  The device took the order. */
+"accepted" | "downloading" | "applying" | "rebooting" | "reconnected" | "done";
+
+/**  What a job would do, before it does anything. */
+export type JobPreview = {
+	count: number,
+	/**  Of them, now. */
+	connected: number,
+	/**  Five of them. */
+	sample: string[],
+	estimatedSeconds: number | null,
+	/**
+	 *  "Invoke lockDoor on 240 devices now, finish by 15:30" is the window's; this is what the
+	 *  person should know besides: one running job on this tier, devices that are offline.
+	 */
+	notes: string[],
+	/**  Of a twin change: what it changes in the first devices it changes anything in. */
+	differences: TwinDifference[],
+	/**  Of a twin change: devices that have these values already. */
+	unchanged: number,
+	problem: AppError | null,
+};
+
+/**  Who does the work. */
+export type JobRunner = 
+/**  The hub's own jobs (`/jobs/v2`): they go on while this application is closed. */
+"hub" | 
+/**  This application, a device at a time within bounds. */
+"here";
+
+/**  Of a job and of each of its devices. */
+export type JobState = 
+/**  Nobody can say: a device may have acted or not. Also a word of the hub not known here. */
+"unknown" | 
+/**  Waits for its start time. */
+"scheduled" | 
+/**  Waits for its turn; the reason says for what. */
+"enqueued" | "running" | 
+/**  A job only when every device did it. */
+"completed" | "failed" | "cancelled";
+
+export type JobStateCount = {
+	state: JobState,
+	count: number,
+};
+
+export type JobTarget = { kind: "devices"; ids: string[] } | 
+/**  The text after WHERE; empty means every device. Fixed when the job starts. */
+{ kind: "query"; condition: string };
+
+/**  What is done to each device. The hub itself can only invoke methods and update twins. */
+export type JobWork = { kind: "invokeMethod"; methodName: string; payload: JsonValue; responseTimeoutSeconds: number; connectTimeoutSeconds: number } | 
+/**  Merge patches: null removes. */
+{ kind: "updateTwin"; tags: JsonValue | null; desired: JsonValue | null } | { kind: "firmwareUpdate"; package: PackageSource; 
+/**  What it is called once installed. */
+version: string | null } | { kind: "reboot" } | { kind: "factoryReset" } | { kind: "configurationUpdate"; name: string; value: JsonValue } | { kind: "readProperties"; names: string[] } | { kind: "writeProperties"; properties: JsonValue } | { kind: "enable" } | { kind: "disable" } | { kind: "delete" };
 
 /**  JSON from the window. */
 export type Json = JsonValue;
@@ -393,6 +580,21 @@ export type NewFleet = {
 	tags: TagPattern[],
 };
 
+export type NewJob = {
+	work: JobWork,
+	target: JobTarget,
+	runner: JobRunner,
+	/**  ISO 8601; now when absent or past; at most 168 hours ahead. */
+	startAt: string | null,
+	/**  For the hub the time of the whole job, for us the time of each device. Minutes. */
+	maxMinutes: number,
+	/**
+	 *  How many devices the person was shown. A job that deletes or disables is refused when it
+	 *  is another number by now.
+	 */
+	expected: number | null,
+};
+
 export type Package = {
 	id: string,
 	name: string,
@@ -402,6 +604,11 @@ export type Package = {
 };
 
 export type PackageSource = { kind: "package"; id: string } | { kind: "uri"; uri: string };
+
+export type PhaseSeen = {
+	phase: JobPhase,
+	at: string,
+};
 
 export type ProtocolLine = {
 	/**  Counts from 0 without gaps; a gap is lines that were not sent. */
@@ -519,6 +726,11 @@ export type TagPattern = {
 };
 
 export type Theme = "system" | "light" | "dark" | "highContrast";
+
+export type TwinDifference = {
+	deviceId: string,
+	lines: DifferenceLine[],
+};
 
 export type TwinSection = "tags" | "desired";
 

@@ -1,6 +1,7 @@
 //! What the window shows: the types that cross to the UI. Numbers fit JavaScript's, times are
 //! ISO 8601 texts, and no type here can hold a key.
 
+mod jobs;
 mod simulator;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use specta::Type;
 
-pub use self::simulator::*;
+pub use self::{jobs::*, simulator::*};
 use crate::error::AppError;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Type)]
@@ -425,6 +426,10 @@ pub enum AppEvent {
     Update {
         update: Box<Update>,
         devices: Vec<UpdateDevice>,
+    },
+    /// Jobs that changed.
+    Jobs {
+        jobs: Vec<Job>,
     },
     /// Of the local hub, while they are watched.
     Counters {
