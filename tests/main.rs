@@ -16,6 +16,7 @@ mod configurations;
 mod conformance_rows;
 mod crash;
 mod device_https;
+mod device_jobs;
 mod digital_twins;
 mod disk_full;
 mod exit_codes;

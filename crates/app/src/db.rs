@@ -4,11 +4,15 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::{AppError, Code, Result};
+
+/// How long to wait while another process writes.
+const BUSY: Duration = Duration::from_secs(10);
 
 const MIGRATIONS: &[&str] = &[
     "
@@ -66,15 +70,19 @@ const MIGRATIONS: &[&str] = &[
     include_str!("jobs/migration.sql"),
 ];
 
+/// A handle.
 #[derive(Clone)]
-pub(crate) struct Db(Arc<Mutex<Connection>>);
+pub struct Db(Arc<Mutex<Connection>>);
 
 impl Db {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    /// Opens the file, makes it where it is missing, and brings it up to date.
+    pub fn open(path: &Path) -> Result<Self> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        // The window and the command line may use the file at the same time.
+        connection.busy_timeout(BUSY)?;
         let done: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if done > MIGRATIONS.len() {
             let text = "The application's data was written by a newer version of Twindeck.";
@@ -99,7 +107,8 @@ impl Db {
         let connection = self.0.clone();
         let done = tokio::task::spawn_blocking(move || {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = connection.transaction()?;
+            // Readers become writers in the middle of a transaction; two of them would wait for each other.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok(value)

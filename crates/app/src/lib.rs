@@ -4,6 +4,7 @@
 //! [`App::add_hub`] and live in [`credentials`]; nothing in [`view`] can carry one out again.
 
 pub mod credentials;
+pub mod db;
 pub mod error;
 pub mod firmware;
 pub mod jobs;
@@ -15,7 +16,6 @@ pub mod trust;
 pub mod view;
 pub mod watch;
 
-mod db;
 mod devices;
 mod events;
 mod fleets;

@@ -23,6 +23,7 @@ const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// Between tries at a device that is offline, unless it is seen to come back.
 const OFFLINE_PAUSE: Duration = Duration::from_secs(30);
+const SETTLING_PAUSE: Duration = Duration::from_secs(1);
 /// What a busy hub asks for.
 const THROTTLED_PAUSE: Duration = Duration::from_secs(10);
 /// How long a device whose answer was lost may leave open whether it acts.
@@ -36,7 +37,10 @@ pub(crate) enum Outcome {
     Answered(MethodResponse),
     /// Not a method: the hub did it; JSON.
     Done(String),
-    Offline,
+    /// `settles`: it has just come back, and listens to methods in a moment.
+    Offline {
+        settles: bool,
+    },
     Throttled(AppError),
     /// Certainly not done, and may go well another time.
     Spoilt(AppError),
@@ -61,7 +65,7 @@ impl Outcome {
             ClientError::Hub {
                 code: Some(E::DeviceNotOnline),
                 ..
-            } => Self::Offline,
+            } => Self::Offline { settles: false },
             ClientError::Hub { status: 429, .. } => Self::Throttled(told),
             ClientError::Hub { status: 500..=599, .. }
             | ClientError::TimedOut { .. }
@@ -196,7 +200,10 @@ impl Child {
     }
 
     fn seen(&mut self, phase: JobPhase, now: Timestamp) -> bool {
-        if self.phases.last().is_some_and(|last| last.phase == phase) {
+        // A device may restart more than once; the rest it goes through once.
+        let may_repeat = matches!(phase, JobPhase::Rebooting | JobPhase::Reconnected);
+        let mut known = self.phases.iter().rev().take(if may_repeat { 1 } else { usize::MAX });
+        if known.any(|known| known.phase == phase) {
             return false;
         }
         self.phases.push(PhaseSeen {
@@ -229,12 +236,11 @@ impl Child {
                 self.result = Some(result);
                 self.end(JobState::Completed, now)
             }
-            Outcome::Offline => self.wait(
-                OFFLINE_PAUSE,
-                "DeviceNotOnline",
-                "The device is offline; it is its turn once it is back.".into(),
-                now,
-            ),
+            Outcome::Offline { settles } => {
+                let pause = if settles { SETTLING_PAUSE } else { OFFLINE_PAUSE };
+                let reason = "The device is offline; it is its turn once it is back.";
+                self.wait(pause, "DeviceNotOnline", reason.into(), now)
+            }
             Outcome::Throttled(error) => self.wait(THROTTLED_PAUSE, "Throttled", error.message, now),
             Outcome::Spoilt(error) => self.again(&error, now),
             Outcome::Open(error) if kind.is_repeatable() => self.again(&error, now),
@@ -435,4 +441,172 @@ fn shortened(mut text: String) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_nanos(i128::from(seconds) * 1_000_000_000)
+    }
+
+    fn told(status: &str, stamp: i64) -> Twin {
+        serde_json::from_value(json!({
+            "deviceId": "d", "etag": "e", "connectionState": "Connected",
+            "properties": { "reported": {
+                "deviceJobs": { "reboot": { "status": status, "error": { "code": "applyFailed", "message": "no" } } },
+                "$metadata": {
+                    "$lastUpdated": at(stamp),
+                    "deviceJobs": { "reboot": { "status": { "$lastUpdated": at(stamp) } } },
+                },
+                "$version": 1
+            }}
+        }))
+        .unwrap()
+    }
+
+    fn dispatched() -> Child {
+        let mut child = Child::queued(1, at(0));
+        child.dispatching(Some(at(100)), at(0));
+        child
+    }
+
+    fn answer(status: i32) -> Outcome {
+        Outcome::Answered(MethodResponse {
+            status,
+            payload: Value::Null,
+        })
+    }
+
+    fn lost() -> Outcome {
+        Outcome::Open(AppError::new(crate::Code::Unreachable, "The hub cannot be reached."))
+    }
+
+    fn look(child: &mut Child, status: &str, stamp: i64) -> bool {
+        child.observed(JobKind::Reboot, &told(status, stamp), true, true, at(1))
+    }
+
+    #[test]
+    fn what_was_reported_before_the_order_is_no_evidence() {
+        let mut child = dispatched();
+        child.called(JobKind::Reboot, answer(202), at(1));
+        assert!(!look(&mut child, "completed", 100), "last month's");
+        assert!(look(&mut child, "completed", 101));
+        assert_eq!(child.state, JobState::Completed);
+        assert!(!look(&mut child, "failed", 102), "what has ended has ended");
+    }
+
+    #[test]
+    fn a_device_that_reports_before_its_answer_is_heard_is_followed_all_the_same() {
+        let mut child = dispatched();
+        assert!(look(&mut child, "running", 101));
+        assert!(!child.called(JobKind::Reboot, answer(202), at(1)));
+        assert_eq!(child.step, Step::Following);
+    }
+
+    #[test]
+    fn after_a_lost_answer_the_twin_decides_and_without_it_nobody_knows() {
+        let mut child = dispatched();
+        child.called(JobKind::Reboot, lost(), at(1));
+        let mut silent = child.clone();
+        assert!(look(&mut child, "completed", 101));
+        assert_eq!(child.state, JobState::Completed);
+        let limit = Duration::from_secs(3600);
+        assert!(!silent.timed(at(0), limit, at(120)));
+        assert!(silent.timed(at(0), limit, at(121)));
+        assert_eq!(silent.state, JobState::Unknown);
+    }
+
+    #[test]
+    fn only_what_harms_nobody_is_tried_again_after_a_lost_answer() {
+        for (kind, expected) in [
+            (JobKind::InvokeMethod, JobState::Unknown),
+            (JobKind::WriteProperties, JobState::Unknown),
+            (JobKind::ReadProperties, JobState::Enqueued),
+            (JobKind::UpdateTwin, JobState::Enqueued),
+            (JobKind::Delete, JobState::Enqueued),
+        ] {
+            let mut child = dispatched();
+            child.called(kind, lost(), at(1));
+            assert_eq!(child.state, expected, "{kind:?}");
+            let mut killed = dispatched();
+            killed.resumed(kind, false, at(1));
+            assert_eq!(killed.state, expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn tries_are_bounded_and_neither_offline_nor_throttled_uses_one_up() {
+        let mut child = dispatched();
+        for round in 0..10 {
+            let free = [
+                Outcome::Offline { settles: false },
+                Outcome::Throttled(AppError::new(crate::Code::Throttled, "slower")),
+            ];
+            child.called(JobKind::ReadProperties, free[round % 2].clone(), at(1));
+            assert_eq!((child.state, child.attempts), (JobState::Enqueued, 0));
+            child.dispatching(None, at(100));
+        }
+        for _ in 0..ATTEMPTS {
+            assert_eq!(child.step, Step::Dispatching);
+            child.called(JobKind::ReadProperties, lost(), at(1));
+            if child.step == Step::Queued {
+                child.dispatching(None, at(100));
+            }
+        }
+        assert_eq!(child.state, JobState::Failed);
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            prop_oneof![Just(200), Just(202), Just(404), Just(500)].prop_map(answer),
+            Just(Outcome::Offline { settles: false }),
+            Just(Outcome::Throttled(AppError::new(crate::Code::Throttled, "slower"))),
+            Just(lost()),
+            Just(Outcome::Done("{}".into())),
+        ]
+    }
+
+    proptest! {
+        /// A method that is no order to be followed is called again only when it was certainly
+        /// not delivered.
+        #[test]
+        fn a_method_is_never_sent_again_after_it_may_have_arrived(outcomes in proptest::collection::vec(outcome(), 1..12)) {
+            let mut child = Child::queued(1, at(0));
+            let mut may_have_arrived = false;
+            for outcome in outcomes {
+                if child.step != Step::Queued {
+                    break;
+                }
+                prop_assert!(!may_have_arrived);
+                child.dispatching(None, at(0));
+                may_have_arrived = !matches!(outcome, Outcome::Offline { .. } | Outcome::Throttled(_));
+                child.called(JobKind::InvokeMethod, outcome, at(1));
+            }
+        }
+
+        /// Whatever happens in whatever order, an end is an end.
+        #[test]
+        fn what_has_ended_stays(steps in proptest::collection::vec((outcome(), 90_i64..120, any::<bool>()), 1..20)) {
+            let mut child = dispatched();
+            let mut ended = None;
+            for (outcome, stamp, gone) in steps {
+                child.called(JobKind::Reboot, outcome, at(2));
+                look(&mut child, "completed", stamp);
+                if gone {
+                    child.gone(JobKind::Reboot, at(3));
+                }
+                if let Some(state) = ended {
+                    prop_assert_eq!(child.state, state);
+                }
+                if child.is_over() {
+                    ended = Some(child.state);
+                }
+            }
+        }
+    }
 }

@@ -14,6 +14,8 @@ CREATE TABLE jobs (
     document TEXT NOT NULL,
     -- Of a job of the hub: what became of each device is in job_devices, whole.
     rows_kept INTEGER NOT NULL DEFAULT 0,
+    -- Whoever runs it sees this within a second, in whatever process.
+    cancel_asked INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (hub_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_by_time ON jobs (hub_id, created_at);

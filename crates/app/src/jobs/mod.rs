@@ -47,6 +47,8 @@ use crate::{
 const MAX_DEVICES: usize = 1_000_000;
 /// Minutes a job may be given.
 const MAX_MINUTES: u32 = 7 * 24 * 60;
+/// Between two looks at the clock while a job waits for its start.
+const NAP: Duration = Duration::from_secs(1);
 /// Sample of a preview.
 const SAMPLE: usize = 5;
 
@@ -77,7 +79,7 @@ pub struct Ground {
     pub hub_id: String,
     pub client: HubClient,
     pub table: Arc<DeviceTable>,
-    pub(crate) db: Db,
+    pub db: Db,
     pub locks: PathBuf,
     /// Keeps to the rates of a hub of tier S1.
     pub is_limited: bool,
@@ -90,7 +92,7 @@ fn no_job() -> AppError {
 }
 
 impl Board {
-    pub(crate) fn new(ground: Ground, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn new(ground: Ground, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             hub_id: ground.hub_id,
             client: ground.client,
@@ -363,9 +365,7 @@ impl Board {
             })
             .await?;
         }
-        if stored.job.cancelling {
-            cancel.cancel();
-        }
+        self.cancel_if_asked(&stored.job.id, &cancel).await?;
         Runner::new(self.clone(), stored, act, children)
             .run(cancel)
             .await
@@ -416,12 +416,10 @@ impl Board {
                     break;
                 }
                 // The clock of a machine that slept goes on; a timer may not.
-                let nap = Duration::try_from(left)
-                    .unwrap_or_default()
-                    .min(Duration::from_secs(10));
+                let nap = Duration::try_from(left).unwrap_or_default().min(NAP);
                 tokio::select! {
                     () = cancel.cancelled() => break,
-                    () = tokio::time::sleep(nap) => {}
+                    () = tokio::time::sleep(nap) => self.cancel_if_asked(&stored.job.id, cancel).await?,
                 }
             }
         }
@@ -432,6 +430,18 @@ impl Board {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// Another process may have asked.
+    async fn cancel_if_asked(&self, id: &str, cancel: &CancellationToken) -> Result<()> {
+        let id = id.to_owned();
+        if self
+            .store(move |sql, hub_id| storage::cancel_asked(sql, hub_id, &id))
+            .await?
+        {
+            cancel.cancel();
+        }
+        Ok(())
     }
 
     async fn close(&self, stored: &mut Stored, state: JobState, reason: Option<String>) -> Result<()> {
@@ -469,7 +479,7 @@ impl Board {
 
     /// After the hub was opened and its table read: jobs that run here go on where their rows say
     /// they stand. `order_of` finds the package again.
-    pub(crate) async fn resume<F>(&self, order_of: impl Fn(NewJob) -> F) -> Result<()>
+    pub async fn resume<F>(&self, order_of: impl Fn(NewJob) -> F) -> Result<()>
     where
         F: Future<Output = Option<PackageOrder>>,
     {
@@ -485,8 +495,10 @@ impl Board {
                 continue;
             };
             let order = order_of(request.clone()).await;
-            if stored.has_secret_address && !stored.job.cancelling {
-                stored.job.cancelling = true;
+            if stored.has_secret_address {
+                let id = stored.job.id.clone();
+                self.store(move |sql, hub_id| storage::ask_to_cancel(sql, hub_id, &id))
+                    .await?;
                 stored.job.reason = Some("The package's address was kept in memory only, because it may hold a signature: devices that had not begun are cancelled.".into());
             }
             match request.work.act(order.as_ref()) {
@@ -555,7 +567,7 @@ impl Board {
     /// What has not begun does not begin; the rest ends by itself. A hub cancels only what has
     /// not started.
     pub async fn cancel(&self, id: String) -> Result<()> {
-        let mut stored = self.stored(id.clone()).await?;
+        let stored = self.stored(id.clone()).await?;
         if matches!(
             stored.job.state,
             JobState::Completed | JobState::Failed | JobState::Cancelled
@@ -565,12 +577,12 @@ impl Board {
         if stored.job.runner == JobRunner::Hub {
             return self.cancel_on_hub(stored).await;
         }
-        let cancel = self.cancels().get(&id).cloned();
-        let cancel = cancel.ok_or_else(|| {
-            AppError::new(Code::NotFound, "This job is run by another process.").hint("Cancel it there.")
-        })?;
-        stored.job.cancelling = true;
-        cancel.cancel();
+        let asked = id.clone();
+        self.store(move |sql, hub_id| storage::ask_to_cancel(sql, hub_id, &asked))
+            .await?;
+        if let Some(cancel) = self.cancels().get(&id) {
+            cancel.cancel();
+        }
         Ok(())
     }
 

@@ -166,7 +166,7 @@ fn child(number: u32, row: &DeviceJob) -> Child {
 
 impl Board {
     /// Sees to the hub's jobs until the board stops.
-    pub(crate) async fn follow_hub(&self) {
+    pub async fn follow_hub(&self) {
         let stop = self.0.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}

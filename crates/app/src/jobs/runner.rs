@@ -39,6 +39,9 @@ const CALLS: usize = 64;
 /// Devices that may be at a long job at once.
 const UNDER_WAY: usize = 1000;
 
+/// How long after it came back a device may not listen to methods yet.
+const SETTLING: Duration = Duration::from_secs(30);
+
 pub(super) type Children = BTreeMap<DeviceId, Child>;
 
 pub(super) struct Runner {
@@ -160,7 +163,10 @@ impl Runner {
                 () = async { sleep_until(rate_opens.unwrap_or_else(Instant::now)).await }, if rate_opens.is_some() => {
                     self.rate_opens = None;
                 }
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => {
+                    self.tick();
+                    self.board.cancel_if_asked(&self.stored.job.id, &cancel).await?;
+                }
             }
         }
     }
@@ -176,9 +182,18 @@ impl Runner {
     fn called(&mut self, done: std::result::Result<(DeviceId, Outcome), tokio::task::JoinError>) {
         if let Ok((id, outcome)) = done {
             let kind = self.stored.job.kind;
+            let entry = self.board.0.table.get(&id);
+            let settles = entry.as_ref().is_some_and(|entry| {
+                let since = entry.connection_changed.map(|since| now().0 - since.0);
+                is_connected(&entry.twin) && since.is_some_and(|since| since < SETTLING)
+            });
+            let outcome = match outcome {
+                Outcome::Offline { .. } => Outcome::Offline { settles },
+                other => other,
+            };
             self.note(&id, |child| child.called(kind, outcome, now()));
             // It may have told in its twin before its answer was heard.
-            if let Some(entry) = self.board.0.table.get(&id) {
+            if let Some(entry) = entry {
                 let connected = is_connected(&entry.twin);
                 self.look_at(&entry.twin, connected);
             }
@@ -358,7 +373,7 @@ async fn enable(client: &HubClient, id: &DeviceId, enabled: bool) -> Outcome {
     let read = client.device(id).await;
     let mut device = match read {
         Ok(device) => device,
-        Err(error) => return Outcome::of::<()>(Err(error), |()| Outcome::Offline),
+        Err(error) => return Outcome::of::<()>(Err(error), |()| Outcome::Offline { settles: false }),
     };
     let wanted = if enabled { Status::Enabled } else { Status::Disabled };
     if device.status == wanted {

@@ -362,6 +362,23 @@ pub(crate) fn keep_rows(sql: &Connection, hub_id: &str, job_id: &str) -> Result<
     Ok(())
 }
 
+pub(crate) fn ask_to_cancel(sql: &Connection, hub_id: &str, job_id: &str) -> Result<()> {
+    sql.execute(
+        "UPDATE jobs SET cancel_asked = 1 WHERE hub_id = ?1 AND id = ?2",
+        [hub_id, job_id],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn cancel_asked(sql: &Connection, hub_id: &str, job_id: &str) -> Result<bool> {
+    let select = "SELECT cancel_asked FROM jobs WHERE hub_id = ?1 AND id = ?2";
+    let asked = sql
+        .prepare_cached(select)?
+        .query_row([hub_id, job_id], |row| row.get(0))
+        .optional()?;
+    Ok(asked.unwrap_or(false))
+}
+
 /// Jobs here that have begun and not ended with any of these devices, for work that two jobs must
 /// not do at once.
 pub(crate) fn busy(sql: &Connection, hub_id: &str, kind: JobKind, ids: &[DeviceId]) -> Result<Option<(u32, String)>> {
