@@ -65,7 +65,7 @@ async fn jobs_with(world: &World, is_limited: bool) -> Jobs {
 
 impl Jobs {
     async fn start(&self, new: NewJob) -> Job {
-        self.board.create(new, None, false).await.unwrap()
+        self.board.create(new, None).await.unwrap()
     }
 
     async fn until(&mut self, id: &str, mut holds: impl FnMut(&Job) -> bool) -> Job {
@@ -156,11 +156,7 @@ async fn six_devices_update_their_firmware_as_seven_jobs() {
         package: PackageSource::Uri { uri },
         version: Some("2.0.0".into()),
     };
-    let parent = jobs
-        .board
-        .create(here(work, query("")), Some(order), false)
-        .await
-        .unwrap();
+    let parent = jobs.board.create(here(work, query("")), Some(order)).await.unwrap();
     let ended = jobs.ended(&parent.id).await;
     assert_eq!(ended.state, JobState::Completed);
     assert_eq!(ended.status_message, "Devices: 6; Succeeded: 6; Failed: 0");
@@ -306,7 +302,7 @@ async fn a_deletion_of_another_number_of_devices_than_was_shown_is_refused() {
         ..here(JobWork::Delete, query(""))
     };
     for wrong in [None, Some(2)] {
-        let error = jobs.board.create(delete(wrong), None, false).await.unwrap_err();
+        let error = jobs.board.create(delete(wrong), None).await.unwrap_err();
         assert_eq!(error.code, twindeck_app::Code::NeedsConfirmation);
     }
     let job = jobs.start(delete(Some(3))).await;

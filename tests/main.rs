@@ -25,6 +25,7 @@ mod firmware;
 mod fleet;
 mod for_testers;
 mod hostile;
+mod job_kills;
 mod jobs;
 mod methods;
 mod models;

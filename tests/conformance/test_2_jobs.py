@@ -96,3 +96,30 @@ def test_a_job_id_is_taken_once(service, job_id):
         service.call("schedule", **work)
 
     assert (refused.value.status, refused.value.name) == (409, "JobAlreadyExists")
+
+
+def test_a_job_made_with_twindeckctl_is_known_to_the_clients(hub, service, services, connect, tmp_path):
+    device = connect("node")
+    patch = '{"properties": {"desired": {"building": 43, "floor": 3}}}'
+
+    made = hub.control(
+        "job", "run", "twin", patch, "--device", device.id, "--on-hub", "--data-dir", str(tmp_path)
+    )
+
+    job = service.call("job", jobId=made["id"])
+    assert (job["status"], job["succeeded"], job["failed"]) == ("completed", 1, 0)
+    # The Python client expects an object where IoT Hub sends an array.
+    listed = services["node"].call("listJobs", type="scheduleUpdateTwin", status="completed")
+    assert made["id"] in [job["jobId"] for job in listed]
+
+
+def test_a_job_made_with_a_client_is_known_to_twindeckctl(hub, service, connect, job_id, tmp_path):
+    device = connect("node")
+    service.call("schedule", jobId=job_id, condition=f"deviceId = '{device.id}'", desired={"interval": 60})
+    finished(service, job_id)
+
+    listed = hub.control("job", "list", "--device", device.id, "--data-dir", str(tmp_path))
+    told = hub.control("job", "show", job_id, "--data-dir", str(tmp_path))
+
+    assert [(job["id"], job["ours"], job["state"]) for job in listed] == [(job_id, False, "completed")]
+    assert [child["deviceId"] for child in told["devices"]] == [device.id]

@@ -99,6 +99,11 @@ impl Db {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
+    /// Reads at once, where nothing else goes on yet.
+    pub(crate) fn now<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Runs `work` in one transaction: all of it is stored when this returns, or nothing.
     pub(crate) async fn call<T: Send + 'static>(
         &self,

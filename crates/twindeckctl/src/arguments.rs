@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use device_sim::Shard;
 use hub_protocol::DeviceId;
 
-use crate::connection::Connection;
+use crate::{
+    connection::Connection,
+    jobs::arguments::{Bulk, Jobs},
+};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 bad input; nothing was done then.";
 
@@ -44,6 +47,10 @@ pub(crate) enum Command {
     /// Firmware of many devices
     #[command(subcommand)]
     Firmware(Firmware),
+    /// One thing done to many devices, now or later, with a history
+    Job(Jobs),
+    /// Change, call, disable or delete many devices at once
+    Bulk(Bulk),
     /// A hub, 20 devices and a firmware update in this terminal; ends by itself
     Demo,
 }
@@ -229,7 +236,7 @@ pub(crate) struct Targets {
     pub(crate) query: Option<String>,
 }
 
-fn device_id(text: &str) -> Result<DeviceId, hub_protocol::InvalidDeviceId> {
+pub(crate) fn device_id(text: &str) -> Result<DeviceId, hub_protocol::InvalidDeviceId> {
     DeviceId::new(text)
 }
 
@@ -284,6 +291,30 @@ mod tests {
             "simulate --fleet f --model reboot",
             "simulate --check",
             "hub serve --mqtt-port 65536",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_job_needs_one_choice_of_devices_and_only_a_hub_s_job_may_be_left_alone() {
+        for text in [
+            "job run invoke lockDoor --query c --on-hub --detach",
+            "job run twin {} --all --at 2030-01-01T00:00:00Z",
+            "job run firmware-update --uri u --firmware-version 2 --device a",
+            "job run delete --devices-file f --yes",
+            "bulk twin {} --query c --dry-run",
+            "job list --state failed --device a",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+        for text in [
+            "job run reboot",
+            "job run reboot --all --query c",
+            "job run reboot --all --on-hub",
+            "job run invoke lockDoor --all --detach",
+            "bulk invoke lockDoor --all --on-hub",
+            "job run reboot --all --max-minutes 0",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

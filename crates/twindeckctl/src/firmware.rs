@@ -49,13 +49,13 @@ pub(crate) async fn run(command: arguments::Firmware, connection: &Connection, o
 }
 
 /// The package of an update; the server of ours lives as long as this.
-struct ServedPackage {
-    firmware: Firmware,
+pub(crate) struct ServedPackage {
+    pub(crate) firmware: Firmware,
     _served: Option<(PackageServer, TempDir)>,
 }
 
 impl ServedPackage {
-    async fn open(package: Package) -> Result<Self> {
+    pub(crate) async fn open(package: Package) -> Result<Self> {
         if let Some(uri) = package.uri {
             if !uri.starts_with("http://") && !uri.starts_with("https://") {
                 let text = "The package's URI must begin with http:// or https://.";

@@ -12,6 +12,7 @@ mod firmware;
 mod hub;
 mod input;
 mod invoke;
+mod jobs;
 mod output;
 mod progress;
 mod simulate;
@@ -62,6 +63,8 @@ async fn run(arguments: Arguments, output: Output) -> Result<()> {
         Command::Invoke(command) => Box::pin(invoke::run(command, &connection, output)).await,
         Command::Twin(command) => Box::pin(twin::run(command, &connection, output)).await,
         Command::Firmware(command) => Box::pin(firmware::run(command, &connection, output)).await,
+        Command::Job(command) => Box::pin(jobs::run(command, &connection, output)).await,
+        Command::Bulk(command) => Box::pin(jobs::bulk(command, &connection, output)).await,
         Command::Demo => Box::pin(demo::run(output)).await,
     }
 }

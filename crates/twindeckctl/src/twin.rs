@@ -43,7 +43,7 @@ fn show(twin: &Document, output: Output) -> Result<()> {
 const SHAPE: &str = "It looks like {\"tags\": {…}, \"properties\": {\"desired\": {…}}}; either may be left out.";
 
 /// Refuses what the hub would ignore: a mistyped name would otherwise look like a success.
-fn parse(text: &str) -> Result<TwinPatch> {
+pub(crate) fn parse(text: &str) -> Result<TwinPatch> {
     let value: Value = serde_json::from_str(text)
         .map_err(|error| Failure::usage(format!("The patch is not JSON: {error}."), SHAPE))?;
     let known = |object: &Object, names: &[&str]| object.keys().find(|key| !names.contains(&key.as_str())).cloned();

@@ -423,7 +423,9 @@ impl Child {
         let what = "Twindeck was closed during the call";
         if kind.followed().is_some() {
             self.reason = Some(format!("{what}; its twin is watched."));
-            return self.step(Step::Uncertain, now);
+            // The grace runs from the call on: whoever comes back a day later knows at once.
+            self.step = Step::Uncertain;
+            return true;
         }
         self.cause = Some("Interrupted".into());
         self.reason = Some(format!("{what}; the device may have acted or not."));

@@ -9,7 +9,7 @@ use crate::{
     open_hub::OpenHub,
     view::{
         Job, JobDevice, JobDeviceFilter, JobDevicePage, JobFilter, JobKind, JobPage, JobPreview, JobRunner, JobState,
-        JobTarget, JobWork, NewJob, PackageSource,
+        JobTarget, JobWork, NewJob,
     },
 };
 
@@ -24,34 +24,19 @@ impl App {
     pub async fn create_job(&self, new: NewJob) -> Result<Job> {
         let hub = self.hub()?;
         let order = self.order_of(&new).await?;
-        let has_secret_address = order.as_ref().is_some_and(|(_, is_secret)| *is_secret);
-        let mut kept = new;
-        if let (true, JobWork::FirmwareUpdate { package, .. }) = (has_secret_address, &mut kept.work) {
-            // What is stored and shown has no signature in it.
-            *package = PackageSource::Uri {
-                uri: crate::updates::without_secrets(
-                    &order.as_ref().map(|(order, _)| order.uri.clone()).unwrap_or_default(),
-                )
-                .unwrap_or_default(),
-            };
-        }
-        hub.jobs
-            .create(kept, order.map(|(order, _)| order), has_secret_address)
-            .await
+        hub.jobs.create(new, order).await
     }
 
-    /// The package of a firmware job, and whether its address may hold a secret.
-    async fn order_of(&self, new: &NewJob) -> Result<Option<(PackageOrder, bool)>> {
+    /// The package of a firmware job.
+    async fn order_of(&self, new: &NewJob) -> Result<Option<PackageOrder>> {
         let JobWork::FirmwareUpdate { package, .. } = &new.work else {
             return Ok(None);
         };
         let target = self.resolve(package.clone()).await?;
-        let is_secret = target.uri != target.shown;
-        let order = PackageOrder {
+        Ok(Some(PackageOrder {
             uri: target.uri,
             sha256: target.sha256,
-        };
-        Ok(Some((order, is_secret)))
+        }))
     }
 
     pub async fn list_jobs(&self, filter: JobFilter, offset: u32, limit: u32) -> Result<JobPage> {
@@ -124,7 +109,7 @@ impl App {
             hub.until_read().await;
             let resumed = hub
                 .jobs
-                .resume(async |new| app.order_of(&new).await.ok().flatten().map(|(order, _)| order))
+                .resume(async |new| app.order_of(&new).await.ok().flatten())
                 .await;
             if let Err(error) = resumed {
                 tracing::error!("jobs could not be taken up again: {error}");
@@ -200,7 +185,8 @@ fn csv_of(rows: &[JobDevice]) -> Result<Vec<u8>> {
         .map_err(|error| AppError::new(Code::Internal, "The table could not be written.").details(error))
 }
 
-fn ids_of(text: &str) -> Result<Vec<String>> {
+/// The first column of a CSV, or one a line; a head is passed over.
+pub fn ids_of(text: &str) -> Result<Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

@@ -19,17 +19,17 @@ use std::{
 
 use hub_client::HubClient;
 use hub_protocol::{DeviceId, Timestamp, job::MAX_AHEAD};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub use self::work::PackageOrder;
 use self::{
     child::Child,
     rates::Rates,
     runner::{Children, Runner},
     storage::{Stored, moment},
 };
+pub use self::{commands::ids_of, work::PackageOrder};
 use crate::{
     db::Db,
     error::{AppError, Code, Result},
@@ -37,9 +37,10 @@ use crate::{
     open_hub::count,
     random_id,
     table::DeviceTable,
+    updates::without_secrets,
     view::{
         Job, JobDeviceFilter, JobDevicePage, JobFilter, JobPage, JobPreview, JobRunner, JobState, JobTarget, JobWork,
-        NewJob,
+        NewJob, PackageSource,
     },
 };
 
@@ -208,8 +209,20 @@ impl Board {
 
     // ---- making ----------------------------------------------------------------------------
 
-    /// Stores the job and sees to it; returns before it has begun.
-    pub async fn create(&self, new: NewJob, order: Option<PackageOrder>, has_secret_address: bool) -> Result<Job> {
+    /// Stores the job and sees to it; returns before it has begun. Of a package's address nothing
+    /// is stored that may be a signature or a password.
+    pub async fn create(&self, mut new: NewJob, order: Option<PackageOrder>) -> Result<Job> {
+        let mut is_secret = false;
+        if let JobWork::FirmwareUpdate {
+            package: PackageSource::Uri { uri },
+            ..
+        } = &mut new.work
+        {
+            let shown = without_secrets(uri)
+                .ok_or_else(|| AppError::invalid("The package's address must begin with https:// or http://."))?;
+            is_secret = shown != uri.trim();
+            *uri = shown;
+        }
         let act = match new.runner {
             JobRunner::Here => Some(new.work.act(order.as_ref())?),
             JobRunner::Hub => {
@@ -274,7 +287,7 @@ impl Board {
         let stored = Stored {
             job,
             request: Some(new),
-            has_secret_address,
+            has_secret_address: is_secret,
         };
         let job = stored.job.clone();
         let keep = stored.clone();
@@ -479,13 +492,14 @@ impl Board {
 
     /// After the hub was opened and its table read: jobs that run here go on where their rows say
     /// they stand. `order_of` finds the package again.
-    pub async fn resume<F>(&self, order_of: impl Fn(NewJob) -> F) -> Result<()>
+    pub async fn resume<F>(&self, order_of: impl Fn(NewJob) -> F) -> Result<Vec<String>>
     where
         F: Future<Output = Option<PackageOrder>>,
     {
         let unfinished = self
             .store(|sql, hub_id| storage::unfinished(sql, hub_id, JobRunner::Here))
             .await?;
+        let mut ids = Vec::new();
         for mut stored in unfinished {
             let Some(request) = stored
                 .request
@@ -494,19 +508,20 @@ impl Board {
             else {
                 continue;
             };
-            let order = order_of(request.clone()).await;
+            let order = order_of(request.clone()).await.or_else(|| address_of(&request.work));
             if stored.has_secret_address {
                 let id = stored.job.id.clone();
                 self.store(move |sql, hub_id| storage::ask_to_cancel(sql, hub_id, &id))
                     .await?;
                 stored.job.reason = Some("The package's address was kept in memory only, because it may hold a signature: devices that had not begun are cancelled.".into());
             }
+            ids.push(stored.job.id.clone());
             match request.work.act(order.as_ref()) {
                 Ok(act) => self.spawn(stored, act),
                 Err(error) => self.close(&mut stored, JobState::Failed, Some(error.message)).await?,
             }
         }
-        Ok(())
+        Ok(ids)
     }
 
     // ---- looking ---------------------------------------------------------------------------
@@ -606,6 +621,32 @@ impl Board {
             ..request
         })
     }
+}
+
+/// A package that stands somewhere, where nobody knows its hash.
+fn address_of(work: &JobWork) -> Option<PackageOrder> {
+    match work {
+        JobWork::FirmwareUpdate {
+            package: PackageSource::Uri { uri },
+            ..
+        } => Some(PackageOrder {
+            uri: uri.clone(),
+            sha256: None,
+        }),
+        _ => None,
+    }
+}
+
+/// What the window calls the hub, so that both show the same jobs; its host where it is not saved.
+pub fn hub_id(db: &Db, host: &str, is_on_this_machine: bool) -> Result<String> {
+    if is_on_this_machine {
+        return Ok(crate::hubs::LOCAL.into());
+    }
+    let saved = db.now(|sql| {
+        let select = "SELECT id FROM hubs WHERE host_name = ?1 ORDER BY id LIMIT 1";
+        Ok(sql.query_row(select, [host], |row| row.get(0)).optional()?)
+    })?;
+    Ok(saved.unwrap_or_else(|| host.to_owned()))
 }
 
 /// When a job is to start; `None` for now.

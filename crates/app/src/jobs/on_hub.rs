@@ -200,6 +200,17 @@ impl Board {
         }
     }
 
+    /// Reads the hub's list once.
+    pub async fn refresh(&self) -> Result<()> {
+        self.look().await.map(drop)
+    }
+
+    /// Waits until the hub has the job, or has refused it, or it waits for its turn.
+    pub async fn handed_over(&self, id: String) -> Result<Job> {
+        self.hand_over().await?;
+        self.get(id).await
+    }
+
     /// Hands over what waits and reads the list; says whether anything is under way.
     async fn look(&self) -> Result<bool> {
         self.hand_over().await?;
