@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     child::Child,
     rates::Rates,
-    runner::{Children, Runner},
+    runner::{Children, Runner, Tally},
     storage::{Stored, moment},
 };
 pub use self::{commands::ids_of, work::PackageOrder};
@@ -402,7 +402,7 @@ impl Board {
             .collect();
         stored.job.state = JobState::Running;
         stored.job.started_at = Some(began.to_string());
-        runner::count(&mut stored.job, &children);
+        Tally::of(&children).tell(&mut stored.job);
         let (keep, rows) = (stored.clone(), children.clone());
         self.store(move |sql, hub_id| {
             storage::put(sql, hub_id, &keep)?;

@@ -37,7 +37,7 @@ use crate::{
 /// Calls under way at once.
 const CALLS: usize = 64;
 /// Devices that may be at a long job at once.
-const UNDER_WAY: usize = 1000;
+const UNDER_WAY: u32 = 1000;
 
 /// How long after it came back a device may not listen to methods yet.
 const SETTLING: Duration = Duration::from_secs(30);
@@ -53,6 +53,7 @@ pub(super) struct Runner {
     ready: VecDeque<DeviceId>,
     /// Changed, and not stored yet.
     changed: Vec<DeviceId>,
+    tally: Tally,
     calls: JoinSet<(DeviceId, Outcome)>,
     began: Timestamp,
     limit: Duration,
@@ -64,17 +65,48 @@ fn is_connected(twin: &Twin) -> bool {
     twin.connection_state == ConnectionState::Connected
 }
 
-/// Sets the job's numbers to what its devices say.
-pub(super) fn count(job: &mut Job, children: &Children) {
-    let of = |state: JobState| crate::open_hub::count(children.values().filter(|child| child.state == state).count());
-    job.total = crate::open_hub::count(children.len());
-    job.enqueued = of(JobState::Enqueued);
-    job.running = of(JobState::Running);
-    job.succeeded = of(JobState::Completed);
-    job.failed = of(JobState::Failed);
-    job.cancelled = of(JobState::Cancelled);
-    job.unknown = of(JobState::Unknown);
-    job.status_message = status_message(job);
+/// How many devices are in which state, kept as they change: counting ten thousand anew for each
+/// answer would be most of the work.
+#[derive(Default)]
+pub(super) struct Tally(BTreeMap<JobState, u32>);
+
+impl Tally {
+    pub(super) fn of(children: &Children) -> Self {
+        let mut tally = Self::default();
+        children.values().for_each(|child| tally.add(child.state));
+        tally
+    }
+
+    fn add(&mut self, state: JobState) {
+        *self.0.entry(state).or_default() += 1;
+    }
+
+    fn moved(&mut self, from: JobState, to: JobState) {
+        if from != to {
+            *self.0.entry(from).or_default() -= 1;
+            self.add(to);
+        }
+    }
+
+    fn get(&self, state: JobState) -> u32 {
+        self.0.get(&state).copied().unwrap_or_default()
+    }
+
+    fn is_over(&self) -> bool {
+        self.get(JobState::Enqueued) + self.get(JobState::Running) == 0
+    }
+
+    /// Sets the job's numbers.
+    pub(super) fn tell(&self, job: &mut Job) {
+        job.total = self.0.values().sum();
+        job.enqueued = self.get(JobState::Enqueued);
+        job.running = self.get(JobState::Running);
+        job.succeeded = self.get(JobState::Completed);
+        job.failed = self.get(JobState::Failed);
+        job.cancelled = self.get(JobState::Cancelled);
+        job.unknown = self.get(JobState::Unknown);
+        job.status_message = status_message(job);
+    }
 }
 
 /// As the 2016 preview put it.
@@ -114,6 +146,7 @@ impl Runner {
         let ready = children.iter().filter(|(_, child)| child.is_due(now()));
         Self {
             ready: ready.map(|(id, _)| id.clone()).collect(),
+            tally: Tally::of(&children),
             board,
             stored,
             act,
@@ -141,7 +174,7 @@ impl Runner {
             let begun = self.begin();
             self.save().await?;
             self.send(begun);
-            if self.calls.is_empty() && self.children.values().all(Child::is_over) {
+            if self.calls.is_empty() && self.tally.is_over() {
                 return self.end().await;
             }
             let rate_opens = self.rate_opens;
@@ -172,10 +205,12 @@ impl Runner {
     }
 
     fn note(&mut self, id: &DeviceId, change: impl FnOnce(&mut Child) -> bool) {
-        if let Some(child) = self.children.get_mut(id)
-            && change(child)
-        {
-            self.changed.push(id.clone());
+        if let Some(child) = self.children.get_mut(id) {
+            let before = child.state;
+            if change(child) {
+                self.tally.moved(before, child.state);
+                self.changed.push(id.clone());
+            }
         }
     }
 
@@ -245,8 +280,9 @@ impl Runner {
             if child.is_over() {
                 continue;
             }
-            let waited = child.not_before.is_some();
+            let (before, waited) = (child.state, child.not_before.is_some());
             if child.timed(began, limit, moment) {
+                self.tally.moved(before, child.state);
                 self.changed.push(id.clone());
             } else if waited && child.is_due(moment) {
                 child.not_before = None;
@@ -271,12 +307,10 @@ impl Runner {
     /// Moves devices whose turn it is to "dispatching", as far as there are free places.
     fn begin(&mut self) -> Vec<DeviceId> {
         let mut begun = Vec::new();
-        let mut under_way = self
-            .children
-            .values()
-            .filter(|child| child.state == JobState::Running)
-            .count();
-        while self.calls.len() + begun.len() < CALLS && under_way < UNDER_WAY && self.rate_opens.is_none() {
+        while self.calls.len() + begun.len() < CALLS
+            && self.tally.get(JobState::Running) < UNDER_WAY
+            && self.rate_opens.is_none()
+        {
             let Some(id) = self.ready.pop_front() else { break };
             if !self.children.get(&id).is_some_and(|child| child.is_due(now())) {
                 continue;
@@ -291,7 +325,6 @@ impl Runner {
                 child.dispatching(baseline, now());
                 true
             });
-            under_way += 1;
             begun.push(id);
         }
         begun
@@ -308,7 +341,7 @@ impl Runner {
             .into_iter()
             .filter_map(|id| self.children.get(&id).cloned().map(|child| (id, child)))
             .collect();
-        count(&mut self.stored.job, &self.children);
+        self.tally.tell(&mut self.stored.job);
         let stored = self.stored.clone();
         self.board
             .store(move |sql, hub_id| {
@@ -332,7 +365,7 @@ impl Runner {
     }
 
     async fn end(mut self) -> Result<Job> {
-        count(&mut self.stored.job, &self.children);
+        self.tally.tell(&mut self.stored.job);
         let job = &mut self.stored.job;
         job.state = final_state(job);
         job.ended_at = Some(now().to_string());
