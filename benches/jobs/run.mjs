@@ -1,10 +1,12 @@
 // Jobs over ten thousand devices, a hundred of them faulty: hub, devices and the runner of the jobs are three
-// processes of one machine. A wrong count ends the run.
+// processes of one machine. A wrong count ends the run. With `--s1` the hub keeps the limits of one S1 unit, for
+// a thousand devices, and what a job took stands beside what was estimated.
 //
-//   cargo build --release -p twindeckctl && node benches/jobs/run.mjs --machine "2 cores of …"
+//   cargo build --release -p twindeckctl && node benches/jobs/run.mjs --machine "2 cores of …" [--s1]
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,8 +15,8 @@ import { Program } from '../fleet/program.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const ctl = process.env.TWINDECKCTL ?? join(here, '../../target/release/twindeckctl');
-const { values: options } = parseArgs({ options: { machine: { type: 'string', default: '' } } });
-const [GOOD, BAD] = [9900, 100];
+const { values: options } = parseArgs({ options: { machine: { type: 'string', default: '' }, s1: { type: 'boolean', default: false } } });
+const [GOOD, BAD] = options.s1 ? [990, 10] : [9900, 100];
 const ALL = GOOD + BAD;
 
 /** Runs a command to its end; its last line of JSON, its seconds, and processor time as last seen. */
@@ -46,11 +48,23 @@ function run(args, env) {
 const folder = mkdtempSync(join(tmpdir(), 'twindeck-jobs-'));
 try {
   const ports = ['--mqtt-port', '0', '--https-port', '0'];
+  const fleetFile = join(folder, 'fleet.toml');
+  const perSecond = options.s1 ? 90 : 1500;
+  const text = readFileSync(join(here, 'fleet.toml'), 'utf8').replace('count = 9900', `count = ${GOOD}`).replace('count = 100\n', `count = ${BAD}\n`);
+  writeFileSync(fleetFile, text.replace('perSecond = 1500', `perSecond = ${perSecond}`));
+  if (options.s1) {
+    // Creating a thousand devices would take ten minutes of such a hub's registry operations.
+    const names = (name, count) => Array.from({ length: count }, (_, at) => `${name}-${String(at + 1).padStart(5, '0')}`);
+    const key = () => randomBytes(32).toString('base64');
+    const devices = [...names('good', GOOD), ...names('bad', BAD)].map((id) => ({ id, authentication: { symmetricKey: { primaryKey: key(), secondaryKey: key() } } }));
+    writeFileSync(join(folder, 'fixture.json'), JSON.stringify({ devices }));
+    ports.push('--s1-limits', '1', '--fixture', join(folder, 'fixture.json'));
+  }
   const hub = new Program(ctl, ['hub', 'serve', '--data-dir', join(folder, 'hub'), ...ports]);
   const said = await hub.ready;
   const global = ['--ca-file', said.caFile, '--json'];
   const env = { IOTHUB_CONNECTION_STRING: said.serviceConnectionString };
-  const fleet = new Program(ctl, [...global, 'simulate', '--fleet', join(here, 'fleet.toml'), '--mqtt-port', String(said.mqttPort)], { env });
+  const fleet = new Program(ctl, [...global, 'simulate', '--fleet', fleetFile, '--mqtt-port', String(said.mqttPort)], { env });
   await fleet.ready;
 
   const property = '{"properties":{"desired":{"building":43,"floor":3}}}';
@@ -66,17 +80,17 @@ try {
   const rows = [];
   for (const { title, args, succeeded, failed } of jobs) {
     const hubBefore = hub.usage().cpu;
-    const data = ['--data-dir', join(folder, 'jobs')];
+    const data = ['--data-dir', join(folder, 'jobs'), ...(options.s1 ? ['--s1-limits'] : [])];
     const { said: job, seconds, cpu } = await run([...global, 'job', 'run', ...args, '--all', ...data], env);
     if (job.succeeded !== succeeded || job.failed !== failed || job.total !== ALL) {
       throw new Error(`${title}: ${JSON.stringify(job)}`);
     }
     const took = (Date.parse(job.endedAt) - Date.parse(job.startedAt ?? job.createdAt)) / 1000;
     const rate = Math.round(ALL / took).toLocaleString('en').replaceAll(',', ' ');
-    rows.push(`| ${title} | ${took.toFixed(1)} s | ${rate} /s | ${succeeded} + ${failed} | ${cpu.toFixed(1)} s | ${(hub.usage().cpu - hubBefore).toFixed(1)} s | ${seconds.toFixed(1)} s |`);
+    rows.push(`| ${title} | ${took.toFixed(1)} s | ${rate} /s | ${succeeded} + ${failed} | ${cpu.toFixed(1)} s | ${(hub.usage().cpu - hubBefore).toFixed(1)} s | ${seconds.toFixed(1)} s |${options.s1 ? ` ${job.estimatedSeconds} s |` : ''}`);
     console.error(rows.at(-1));
   }
-  const head = ['job', 'took', 'devices', 'succeeded + failed', 'processor time of the runner', 'of the hub', 'with reading all devices first'];
+  const head = ['job', 'took', 'devices', 'succeeded + failed', 'processor time of the runner', 'of the hub', 'with reading all devices first', ...(options.s1 ? ['estimated'] : [])];
   console.log(`${options.machine}\n\n| ${head.join(' | ')} |\n|${' --- |'.repeat(head.length)}\n${rows.join('\n')}`);
 } finally {
   await Program.stopAll();

@@ -29,6 +29,9 @@ pub(crate) struct Store {
     /// Where jobs are kept [default: the application's own data folder, so that its window shows them]
     #[arg(long, global = true, value_name = "FOLDER", env = "TWINDECK_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Keep to the rates of an S1 hub, as with every hub in Azure; for one on this machine that has limits
+    #[arg(long, global = true)]
+    pub(crate) s1_limits: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -116,7 +116,7 @@ impl Desk {
             table: table.clone(),
             db,
             locks: dir.join("job-locks"),
-            is_limited: !is_here,
+            is_limited: store.s1_limits || !is_here,
             is_remote: !is_here,
             stop: stop.clone(),
         };
