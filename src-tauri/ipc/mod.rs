@@ -4,10 +4,12 @@
 //! committed.
 
 mod devices;
+mod history;
 mod hubs;
 mod local_hub;
 mod methods;
 mod simulator;
+mod templates;
 mod twins;
 mod updates;
 
@@ -79,6 +81,12 @@ pub(crate) fn commands() -> Builder<tauri::Wry> {
             twins::update_twin,
             methods::invoke_method,
             methods::method_calls,
+            history::device_history,
+            templates::list_templates,
+            templates::check_template,
+            templates::save_template,
+            templates::delete_template,
+            templates::fill_template,
             updates::list_packages,
             updates::pick_package,
             updates::sample_package,

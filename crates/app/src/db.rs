@@ -1,5 +1,5 @@
 //! The application's own SQLite file: saved hubs (never their keys), fleets and
-//! their devices, models, method calls, packages and updates. Small and rarely busy: one connection, used off the async threads.
+//! their devices, models, method calls and their templates, what twins did, packages and updates. Small and rarely busy: one connection, used off the async threads.
 
 use std::{
     path::Path,
@@ -63,6 +63,8 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
 ",
     include_str!("fleets/migration.sql"),
+    include_str!("history/migration.sql"),
+    include_str!("templates.sql"),
 ];
 
 #[derive(Clone)]

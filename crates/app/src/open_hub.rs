@@ -17,6 +17,7 @@ use crate::{
     error::{AppError, Result},
     events::Events,
     fleets::Simulator,
+    history::Recorder,
     models::Files,
     table::{DeviceTable, TableNews},
     trust, twins,
@@ -37,6 +38,7 @@ pub(crate) struct OpenHub {
     pub mqtt_port: u16,
     /// Twins the window looks at, and how often.
     pub watched: Mutex<BTreeMap<DeviceId, usize>>,
+    pub history: Recorder,
     pub stop: CancellationToken,
     pub watch: WatchKind,
     status: Mutex<(HubStatus, Option<AppError>)>,
@@ -83,6 +85,7 @@ impl OpenHub {
             downloads,
             mqtt_port: reach.mqtt_port,
             watched: Mutex::default(),
+            history: Recorder::default(),
             stop: CancellationToken::new(),
             watch,
             status: Mutex::new((HubStatus::Connecting, None)),
@@ -90,6 +93,7 @@ impl OpenHub {
         });
         hub.clone().spawn_watch(reach.source, events.clone());
         hub.clone().spawn_news(events.clone());
+        hub.clone().spawn_history(db.clone(), events.clone());
         hub.clone().spawn_simulator(db.clone(), events);
         Ok(hub)
     }
@@ -126,6 +130,9 @@ impl OpenHub {
                     Ok(TableNews::Changed { before, twin, written }) => {
                         let watched = lock(&self.watched).contains_key(&twin.device_id);
                         let changed = watched.then(|| twins::changed_paths(before.as_deref(), &twin, written.as_ref()));
+                        if let (true, Some(before)) = (watched, &before) {
+                            self.history.saw(before, &twin, crate::now());
+                        }
                         events.note(|pending| {
                             pending.removed.remove(&twin.device_id);
                             pending.rows.insert(twin.device_id.clone());
@@ -196,6 +203,9 @@ impl OpenHub {
             tracing::warn!("some simulated devices did not stop in time");
         }
         self.simulator.keep_memories(db, &self.saved.id).await;
+        if let Err(error) = self.keep_history(db).await {
+            tracing::warn!("the last changes of twins were not stored: {error}");
+        }
     }
 }
 

@@ -69,6 +69,13 @@ export const commands = {
 	updateTwin: (deviceId: string, section: TwinSection, patch: Json, etag: string) => __TAURI_INVOKE<TwinView>("update_twin", { deviceId, section, patch, etag }),
 	invokeMethod: (request: MethodRequest) => __TAURI_INVOKE<MethodCall>("invoke_method", { request }),
 	methodCalls: (deviceId: string) => __TAURI_INVOKE<MethodCall[]>("method_calls", { deviceId }),
+	deviceHistory: (deviceId: string, offset: number, limit: number) => __TAURI_INVOKE<HistoryPage>("device_history", { deviceId, offset, limit }),
+	listTemplates: () => __TAURI_INVOKE<Template[]>("list_templates"),
+	checkTemplate: (body: string) => __TAURI_INVOKE<TemplateCheck>("check_template", { body }),
+	saveTemplate: (template: NewTemplate, replace: boolean) => __TAURI_INVOKE<Template>("save_template", { template, replace }),
+	deleteTemplate: (id: string) => __TAURI_INVOKE<null>("delete_template", { id }),
+	/**  The body as JSON text, with these values and the defaults of the others. */
+	fillTemplate: (id: string, values: { [key in string]: string }) => __TAURI_INVOKE<string>("fill_template", { id, values }),
 	listPackages: () => __TAURI_INVOKE<Package[]>("list_packages"),
 	pickPackage: () => __TAURI_INVOKE<Package | null>("pick_package"),
 	samplePackage: () => __TAURI_INVOKE<Package>("sample_package"),
@@ -109,6 +116,8 @@ export type AppEvent = { type: "state"; state: AppState } |
 { type: "devicesReset" } | 
 /**  A twin that is being watched. `changed` are dotted paths. */
 { type: "twin"; twin: TwinView; changed: string[] } | { type: "method"; call: MethodCall } | { type: "update"; update: Update; devices: UpdateDevice[] } | 
+/**  Something new in what is kept of these devices' twins. */
+{ type: "history"; deviceIds: string[] } | 
 /**  Of the local hub, while they are watched. */
 { type: "counters"; counters: LocalHubCounters } | 
 /**  What was said with the client that is watched. */
@@ -129,6 +138,11 @@ export type AppState = {
 	settings: Settings,
 };
 
+/**  Who changed a twin, as far as can be known from here. */
+export type Author = "here" | 
+/**  Another program, or another person. */
+"elsewhere" | "device";
+
 export type BulkFailure = {
 	deviceId: string,
 	message: string,
@@ -138,6 +152,8 @@ export type BulkResult = {
 	done: number,
 	failures: BulkFailure[],
 };
+
+export type ChangedSection = "tags" | "desired" | "reported";
 
 /**  A code exists because somebody acts on it: the UI, or a script by the exit code. */
 export type Code = "InvalidInput" | "InvalidConnectionString" | "Unauthorized" | "UnknownHost" | "Unreachable" | "UntrustedTls" | "NotFound" | "AlreadyExists" | "PreconditionFailed" | "DeviceOffline" | "DeviceTimeout" | "Throttled" | "PortInUse" | "NoHub" | 
@@ -291,6 +307,15 @@ export type FleetTotals = {
 
 export type FleetWork = "creating" | "starting" | "stopping" | "deleting";
 
+/**  Something in the life of a device; `at` is when it was seen here, or begun. */
+export type HistoryEntry = { kind: "twin"; id: number; at: string; change: TwinChange } | { kind: "call"; id: number; at: string; call: MethodCall } | { kind: "update"; id: number; at: string; stage: UpdateStage; packageName: string; reason: string | null };
+
+/**  The newest first. */
+export type HistoryPage = {
+	entries: HistoryEntry[],
+	more: boolean,
+};
+
 export type HubKind = "local" | "remote";
 
 export type HubStatus = "connecting" | "connected" | "failed";
@@ -393,6 +418,14 @@ export type NewFleet = {
 	tags: TagPattern[],
 };
 
+export type NewTemplate = {
+	name: string,
+	use: TemplateUse,
+	/**  JSON in whose texts variables stand as `{{name}}`; empty is no payload. */
+	body: string,
+	variables: TemplateVariable[],
+};
+
 export type Package = {
 	id: string,
 	name: string,
@@ -402,6 +435,14 @@ export type Package = {
 };
 
 export type PackageSource = { kind: "package"; id: string } | { kind: "uri"; uri: string };
+
+/**  A leaf that changed; `null` where it was not, or is no longer. */
+export type PathChange = {
+	/**  Dotted, below its section. */
+	path: string,
+	before: JsonValue | null,
+	after: JsonValue | null,
+};
 
 export type ProtocolLine = {
 	/**  Counts from 0 without gaps; a gap is lines that were not sent. */
@@ -518,7 +559,37 @@ export type TagPattern = {
 	text: string,
 };
 
+export type Template = {
+	id: string,
+	builtIn: boolean,
+} & NewTemplate;
+
+/**  Which variables a body has, in order, or what is wrong with it. */
+export type TemplateCheck = {
+	variables: string[],
+	problem: string | null,
+};
+
+/**  What a filled template is for. */
+export type TemplateUse = { kind: "method"; methodName: string; responseTimeoutSeconds: number; connectTimeoutSeconds: number } | { kind: "twin"; section: TwinSection };
+
+export type TemplateVariable = {
+	name: string,
+	/**  What it is when nothing is given; without one it must be given. */
+	default: string | null,
+};
+
 export type Theme = "system" | "light" | "dark" | "highContrast";
+
+export type TwinChange = {
+	section: ChangedSection,
+	author: Author,
+	/**  The section's after the change; tags have none of their own, and show the twin's. */
+	version: number,
+	paths: PathChange[],
+	/**  Paths that were too many to keep. */
+	more: number,
+};
 
 export type TwinSection = "tags" | "desired";
 

@@ -1,7 +1,9 @@
 //! What the window shows: the types that cross to the UI. Numbers fit JavaScript's, times are
 //! ISO 8601 texts, and no type here can hold a key.
 
+mod history;
 mod simulator;
+mod template;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use specta::Type;
 
-pub use self::simulator::*;
+pub use self::{history::*, simulator::*, template::*};
 use crate::error::AppError;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Type)]
@@ -425,6 +427,11 @@ pub enum AppEvent {
     Update {
         update: Box<Update>,
         devices: Vec<UpdateDevice>,
+    },
+    /// Something new in what is kept of these devices' twins.
+    History {
+        #[serde(rename = "deviceIds")]
+        device_ids: Vec<String>,
     },
     /// Of the local hub, while they are watched.
     Counters {
