@@ -53,6 +53,13 @@ test("two people change a twin: what collides is chosen by keyboard, the rest go
     const paths = (await app.facts("history-path", "path")).map(({ path }) => path);
     assert.deepEqual(paths.slice(0, 5), ["interval", "site", "interval", "led", "mode"]);
     await app.shots("31-history");
+    // Near its limit a section says so.
+    const half = "x".repeat(3700);
+    await control(hub, "twin", "update", "sim-01", JSON.stringify({ tags: { a: half, b: half } }));
+    await app.click("device-tab-twin");
+    await app.reads("twin-tags-section", "nearly full");
+    await app.shots("36-nearly-full");
+    await app.click("device-tab-history");
     // It goes on living while it is looked at.
     await control(hub, "twin", "update", "sim-01", '{"tags":{"hall":"B"}}');
     await app.reads("history", "hall");
@@ -95,6 +102,10 @@ test("templates fill calls and twins, a call becomes a template, and the history
     await until("the payload has the default", async () => (await edited(app, "method-payload")).includes("1h"));
     await app.click("call-edit");
     await until("the earlier call can be edited", async () => (await edited(app, "method-payload")).includes("5m"));
+
+    await app.click("call-repeat");
+    await until("the call was made again", async () => (await app.facts("method-call", "testid")).length === 2);
+    await app.see("method-result", { "data-status": 200 });
 
     await app.click("device-tab-twin");
     await app.click("template-menu-twin");

@@ -141,10 +141,13 @@ impl OpenHub {
                             }
                         });
                     }
-                    Ok(TableNews::Removed { device_id }) => events.note(|pending| {
-                        pending.rows.remove(&device_id);
-                        pending.removed.insert(device_id);
-                    }),
+                    Ok(TableNews::Removed { device_id }) => {
+                        self.history.forget(&device_id);
+                        events.note(|pending| {
+                            pending.rows.remove(&device_id);
+                            pending.removed.insert(device_id);
+                        });
+                    }
                     Err(RecvError::Lagged(_)) => events.note(|pending| pending.reset = true),
                     Err(RecvError::Closed) => return,
                 }

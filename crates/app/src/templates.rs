@@ -150,10 +150,7 @@ fn filled(value: Value, values: &BTreeMap<String, String>) -> Filled<Value> {
     let of = |name: &str| values.get(name).ok_or_else(|| TemplateError::Missing(name.to_owned()));
     Ok(match value {
         Value::String(text) => match pieces(&text).as_slice() {
-            [Piece::Variable(name)] => {
-                let value = of(name)?;
-                serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.clone()))
-            }
+            [Piece::Variable(name)] => alone(of(name)?),
             pieces => {
                 let mut whole = String::new();
                 for piece in pieces {
@@ -179,6 +176,16 @@ fn filled(value: Value, values: &BTreeMap<String, String>) -> Filled<Value> {
         ),
         plain => plain,
     })
+}
+
+/// What a value is where nothing stands around it. A whole number too long for one would lose
+/// digits, and is what such numbers are for: a text.
+fn alone(value: &str) -> Value {
+    match serde_json::from_str(value) {
+        Ok(Value::Number(number)) if number.is_f64() && !value.contains(['.', 'e', 'E']) => value.into(),
+        Ok(parsed) => parsed,
+        Err(_) => value.into(),
+    }
 }
 
 /// The flows of Microsoft's tutorials.
@@ -427,6 +434,12 @@ mod tests {
         assert_eq!(
             fill(body, &values(&[("floor", "\"3\""), ("open", "{\"from\": 8}")])),
             Ok(json!({"floor": "3", "open": {"from": 8}, "at": "floor \"3\"!", "list": ["3"]}))
+        );
+        let number = "89490200001234567890";
+        assert_eq!(
+            fill(r#"{"sim": "{{sim}}"}"#, &values(&[("sim", number)])),
+            Ok(json!({"sim": number})),
+            "no digit is lost"
         );
         assert_eq!(
             fill(r#"{"t": "{{t}}"}"#, &values(&[("t", "10m")])),

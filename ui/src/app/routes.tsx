@@ -12,7 +12,7 @@ import { useWatchedTwin } from "../features/twin/use-watched-twin";
 import { UpdatePage } from "../features/updates/UpdatePage";
 import { UpdatesPage } from "../features/updates/UpdatesPage";
 import { WelcomePage } from "../features/welcome/WelcomePage";
-import { useStore } from "../store/store";
+import { useActiveHub, useStore } from "../store/store";
 import { RouteError } from "./RouteError";
 import { Shell } from "./Shell";
 
@@ -23,6 +23,7 @@ function Start() {
 
 function DeviceRoute() {
   const { id = "" } = useParams();
+  const hubId = useActiveHub()?.hub.id ?? "";
   const watch = useWatchedTwin(id);
   return (
     <DevicePage
@@ -30,7 +31,7 @@ function DeviceRoute() {
       deviceId={id}
       twin={<TwinTab key={id} deviceId={id} watch={watch} />}
       methods={<MethodsTab key={id} deviceId={id} />}
-      history={<HistoryTab key={id} deviceId={id} />}
+      history={<HistoryTab key={`${hubId}/${id}`} deviceId={id} />}
     />
   );
 }

@@ -48,7 +48,10 @@ impl App {
     pub async fn device_history(&self, device_id: String, offset: u32, limit: u32) -> Result<HistoryPage> {
         let hub = self.hub()?;
         let id = DeviceId::new(device_id)?;
-        hub.keep_history(&self.0.db).await?;
+        let stored = hub.keep_history(&self.0.db).await?;
+        if !stored.is_empty() {
+            self.0.events.note(|pending| pending.history.extend(stored));
+        }
         let hub_id = hub.saved.id.clone();
         let limit = limit.min(MOST);
         let rows = self.0.db.call(move |sql| {

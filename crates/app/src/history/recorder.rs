@@ -78,6 +78,11 @@ impl Recorder {
         self.wake.notify_one();
     }
 
+    /// The device is gone; another of its name begins with the same etags.
+    pub(crate) fn forget(&self, device_id: &DeviceId) {
+        self.lock().ours.retain(|(id, _)| id != device_id);
+    }
+
     /// To be called before a write of tags or desired properties leaves.
     pub(crate) fn writing(&self, device_id: &DeviceId) -> Writing<'_> {
         *self.lock().writing.entry(device_id.clone()).or_default() += 1;

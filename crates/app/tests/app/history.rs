@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use twindeck_app::{
     App, Code, trust,
-    view::{ChangedSection, HistoryEntry, HistoryPage, TwinChange, TwinSection},
+    view::{ChangedSection, HistoryEntry, HistoryPage, PackageSource, TwinChange, TwinSection, UpdateStage},
 };
 
 use crate::{Window, add, form, method, opened};
@@ -251,5 +251,33 @@ async fn a_section_that_would_be_too_large_is_refused_before_it_is_sent() {
         .await
         .unwrap();
     assert_eq!(written.tags_size, 2 * 4001);
+    app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_of_a_device_stands_in_its_history_with_how_it_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (app, mut window) = opened(dir.path()).await;
+    add(&app, form(2, "firmware-a")).await;
+    window.until("the devices", |window| window.connected() == 2).await;
+    let package = app.sample_package().await.unwrap();
+    let update = app
+        .start_update(vec!["sim-01".into()], PackageSource::Package { id: package.id })
+        .await
+        .unwrap();
+    let ended = |window: &Window| {
+        window
+            .updates
+            .get(&update.id)
+            .is_some_and(|update| update.ended_at.is_some())
+    };
+    window.until("the end of the update", ended).await;
+    let page = history(&app, "sim-01").await;
+    assert!(
+        matches!(page.entries.as_slice(), [HistoryEntry::Update { id, stage: UpdateStage::Completed, package_name, .. }]
+            if *id == update.id && *package_name == update.package_name),
+        "{page:?}"
+    );
+    assert!(history(&app, "sim-02").await.entries.is_empty());
     app.shutdown().await;
 }

@@ -90,23 +90,16 @@ function TwinItem({ at, change: { section, author, version, paths, more } }: { a
           <li key={path} className={styles.path} data-testid="history-path" data-path={path}>
             <span className={styles.name}>{path}</span>
             {before === null ? null : <JsonValueText value={before} gone />}
-            {before === null && after !== null ? (
+            {before === null || after === null ? (
               <Text size={200} className={styles.quiet}>
-                {t("history.new")}
-              </Text>
-            ) : null}
-            {after === null ? (
-              <Text size={200} className={styles.quiet}>
-                {t("history.removed")}
+                {t(before === null ? "history.new" : "history.removed")}
               </Text>
             ) : (
-              <>
-                <span aria-label={t("history.becomes")} role="img">
-                  →
-                </span>
-                <JsonValueText value={after} />
-              </>
+              <span aria-label={t("history.becomes")} role="img">
+                →
+              </span>
             )}
+            {after === null ? null : <JsonValueText value={after} />}
           </li>
         ))}
       </ul>

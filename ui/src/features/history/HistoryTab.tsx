@@ -8,7 +8,7 @@ import { type HistoryPage, ipc } from "../../ipc";
 import { useDelayed } from "../../lib/use-delayed";
 import { useTask } from "../../lib/use-task";
 import { entryKey, withNewest, withOlder } from "../../store/history";
-import { lookAtHistory, useActiveHub, useStore } from "../../store/store";
+import { lookAtHistory, useStore } from "../../store/store";
 import { HistoryItem } from "./HistoryItem";
 
 const PAGE = 50;
@@ -23,17 +23,17 @@ const useStyles = makeStyles({
 export function HistoryTab({ deviceId }: { deviceId: string }) {
   const styles = useStyles();
   const { t } = useTranslation();
-  const hubId = useActiveHub()?.hub.id ?? "";
   const news = useStore((model) => model.history?.news ?? 0);
   const readings = useStore((model) => model.readings);
   const [page, setPage] = useState<HistoryPage | null>(null);
-  const { running, error, run } = useTask();
+  const { error, run } = useTask();
+  const older = useTask();
   const slow = useDelayed(page === null && !error);
 
   useEffect(() => {
     lookAtHistory(deviceId);
     return () => lookAtHistory(null);
-  }, [deviceId, hubId]);
+  }, [deviceId]);
 
   useEffect(() => {
     let current = true;
@@ -44,17 +44,17 @@ export function HistoryTab({ deviceId }: { deviceId: string }) {
     return () => {
       current = false;
     };
-  }, [deviceId, hubId, news, readings, run]);
+  }, [deviceId, news, readings, run]);
 
   const showMore = () =>
-    void run(async () => {
-      const older = await ipc.deviceHistory(deviceId, page?.entries.length ?? 0, PAGE);
-      setPage((known) => (known ? withOlder(known, older) : older));
+    void older.run(async () => {
+      const next = await ipc.deviceHistory(deviceId, page?.entries.length ?? 0, PAGE);
+      setPage((known) => (known ? withOlder(known, next) : next));
     });
 
   return (
     <div className={styles.root}>
-      <ErrorBar error={error} what={t("errors.history")} />
+      <ErrorBar error={error ?? older.error} what={t("errors.history")} />
       {page === null ? (
         slow ? (
           <Skeleton aria-label={t("common.loading")}>
@@ -71,7 +71,7 @@ export function HistoryTab({ deviceId }: { deviceId: string }) {
         </ol>
       )}
       {page?.more ? (
-        <Button className={styles.more} disabled={running} icon={running ? <Spinner size="tiny" /> : undefined} onClick={showMore} data-testid="history-more">
+        <Button className={styles.more} disabled={older.running} icon={older.running ? <Spinner size="tiny" /> : undefined} onClick={showMore} data-testid="history-more">
           {t("history.more")}
         </Button>
       ) : null}

@@ -23,6 +23,9 @@ export function DriftList({ twin }: { twin: TwinView }) {
   const styles = useStyles();
   const { t } = useTranslation();
   const found = useMemo(() => drift(twin.desired, twin.reported, twin.desiredMetadata), [twin.desired, twin.reported, twin.desiredMetadata]);
+  // Much that is desired is only acted on; that it is not reported is said in one line.
+  const loud = found.filter(({ why }) => why !== "missing");
+  const missing = found.filter(({ why }) => why === "missing");
   if (typeof twin.desired !== "object" || twin.desired === null || Object.keys(twin.desired).length === 0) return null;
   return (
     <section className={styles.root} aria-label={t("drift.title")} data-testid="twin-drift" data-count={found.length}>
@@ -32,13 +35,25 @@ export function DriftList({ twin }: { twin: TwinView }) {
           <CheckmarkRegular aria-hidden /> {t("drift.none")}
         </Text>
       ) : (
-        <ul className={styles.list}>
-          {found.slice(0, SHOWN).map((one) => (
+        <ul className={styles.list} data-testid="drift-list">
+          {loud.slice(0, SHOWN).map((one) => (
             <Item key={one.path} drift={one} />
           ))}
         </ul>
       )}
-      {found.length > SHOWN ? <Text className={styles.quiet}>{t("devices.andMore", { count: found.length - SHOWN })}</Text> : null}
+      {loud.length > SHOWN ? <Text className={styles.quiet}>{t("devices.andMore", { count: loud.length - SHOWN })}</Text> : null}
+      {missing.length > 0 ? (
+        <Text size={200} className={styles.quiet}>
+          {t("drift.missing")}{" "}
+          {missing.slice(0, SHOWN).map(({ path }, index) => (
+            <span key={path}>
+              {index > 0 ? ", " : null}
+              <span className={styles.path}>{path}</span>
+            </span>
+          ))}
+          {missing.length > SHOWN ? ` ${t("devices.andMore", { count: missing.length - SHOWN })}` : null}
+        </Text>
+      ) : null}
     </section>
   );
 }
@@ -50,19 +65,15 @@ function Item({ drift: { path, desired, reported, why, code, description } }: { 
     <li className={styles.item}>
       <span className={styles.line}>
         <span className={styles.path}>{path}</span>
-        <Text size={200} className={why === "missing" ? styles.quiet : undefined}>
-          {t(`drift.why.${why}`, { code })}
-        </Text>
+        <Text size={200}>{t(`drift.why.${why}`, { code })}</Text>
       </span>
       <span className={styles.line}>
         <Text size={200} className={styles.quiet}>
           {t("drift.desired")} <JsonValueText value={desired} />
         </Text>
-        {why === "missing" ? null : (
-          <Text size={200} className={styles.quiet}>
-            {t("drift.reported")} <JsonValueText value={reported} />
-          </Text>
-        )}
+        <Text size={200} className={styles.quiet}>
+          {t("drift.reported")} <JsonValueText value={reported} />
+        </Text>
       </span>
       {description ? <Text size={200}>{description}</Text> : null}
     </li>

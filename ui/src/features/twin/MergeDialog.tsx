@@ -17,8 +17,7 @@ const useStyles = makeStyles({
   collision: {
     border: `1px solid ${tokens.colorNeutralStroke2}`,
     borderRadius: tokens.borderRadiusMedium,
-    padding: "4px 12px 6px",
-    margin: 0,
+    padding: "8px 10px 4px",
     minWidth: 0,
   },
   path: { fontFamily: tokens.fontFamilyMonospace, fontWeight: tokens.fontWeightSemibold, overflowWrap: "anywhere", padding: "0 4px" },
@@ -158,8 +157,8 @@ function Collision({ difference, chosen, onChoose }: { difference: Difference; c
     />
   );
   return (
-    <fieldset className={styles.collision}>
-      <legend className={styles.path}>{path}</legend>
+    <div className={styles.collision}>
+      <span className={styles.path}>{path}</span>
       <Text size={200} className={styles.was}>
         {t("merge.was")} <JsonValueText value={base} />
       </Text>
@@ -167,6 +166,6 @@ function Collision({ difference, chosen, onChoose }: { difference: Difference; c
         {side("theirs", theirs)}
         {side("mine", mine)}
       </RadioGroup>
-    </fieldset>
+    </div>
   );
 }
