@@ -64,7 +64,7 @@ const MIGRATIONS: &[&str] = &[
 ",
     include_str!("fleets/migration.sql"),
     include_str!("history/migration.sql"),
-    include_str!("templates.sql"),
+    include_str!("templates/migration.sql"),
 ];
 
 #[derive(Clone)]
