@@ -125,3 +125,35 @@ test("templates fill calls and twins, a call becomes a template, and the history
     await app.shots("35-history-of-door");
   });
 });
+
+test("drift tells a device that is at it from one that refused, and is calm when it has done what is desired", async () => {
+  await withApp("drift", {}, async (app) => {
+    await app.startLocalHub();
+    await app.click("add-simulated");
+    await app.type("add-simulated-count", "1");
+    await app.type("add-simulated-prefix", "room");
+    await app.click("add-simulated-model");
+    await app.click("model-thermostat");
+    await app.click("add-simulated-create");
+    await app.connected(1);
+    await app.openDevice("room-01");
+    const wish = async (text) => {
+      await app.type("twin-desired-editor", text);
+      await app.press(CTRL, ENTER);
+      await app.see("twin-patch");
+      await app.press(CTRL, ENTER);
+      await app.gone("twin-patch");
+    };
+    await wish('{"targetTemperature":23}');
+    await app.reads("twin-drift", /targetTemperature.*at it.*heating or cooling/s);
+    await app.see("twin-drift", { "data-count": 0 });
+    await app.reads("twin-drift", "reports all that is desired");
+    await app.shots("37-no-drift");
+    await wish('{"targetTemperature":999}');
+    await app.reads("twin-drift", /targetTemperature.*Refused by the device with 400/s);
+    await app.shots("38-drift-refused");
+    await app.click("device-tab-history");
+    await app.reads("history", /by the device.*from here.*by the device.*from here/s);
+    await app.shots("39-history-of-device");
+  });
+});
