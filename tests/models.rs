@@ -56,7 +56,7 @@ fn desired(model: &'static str, properties: Value) -> Row {
 impl Row {
     fn reports<const N: usize>(self, reported: [Value; N]) -> Self {
         Self {
-            reported: reported.to_vec(),
+            reported: reported.into(),
             ..self
         }
     }

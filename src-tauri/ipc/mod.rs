@@ -4,11 +4,13 @@
 //! committed.
 
 mod devices;
+mod history;
 mod hubs;
 mod jobs;
 mod local_hub;
 mod methods;
 mod simulator;
+mod templates;
 mod twins;
 mod updates;
 
@@ -90,6 +92,12 @@ pub(crate) fn commands() -> Builder<tauri::Wry> {
             jobs::cancel_job,
             jobs::export_job,
             jobs::pick_device_ids,
+            history::device_history,
+            templates::list_templates,
+            templates::check_template,
+            templates::save_template,
+            templates::delete_template,
+            templates::fill_template,
             updates::list_packages,
             updates::pick_package,
             updates::sample_package,

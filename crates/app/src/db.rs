@@ -1,5 +1,5 @@
 //! The application's own SQLite file: saved hubs (never their keys), fleets and
-//! their devices, models, method calls, packages and updates. Small and rarely busy: one connection, used off the async threads.
+//! their devices, models, method calls and their templates, what twins did, packages and updates. Small and rarely busy: one connection, used off the async threads.
 
 use std::{
     path::Path,
@@ -68,6 +68,8 @@ const MIGRATIONS: &[&str] = &[
 ",
     include_str!("fleets/migration.sql"),
     include_str!("jobs/migration.sql"),
+    include_str!("history/migration.sql"),
+    include_str!("templates/migration.sql"),
 ];
 
 /// A handle.

@@ -43,6 +43,8 @@ pub(crate) struct Pending {
     /// The console of the simulated device that is being watched.
     pub console: Option<Log<ConsoleLine>>,
     pub fleets: bool,
+    /// Devices of whose twins something was stored.
+    pub history: BTreeSet<DeviceId>,
     /// Simulated devices of the fleet that is being watched, whose state changed.
     pub dots: BTreeSet<DeviceId>,
 }

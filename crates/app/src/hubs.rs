@@ -211,6 +211,8 @@ impl App {
             .call(move |sql| {
                 sql.execute("DELETE FROM hubs WHERE id = ?1", [&id])?;
                 sql.execute("DELETE FROM fleets WHERE hub_id = ?1", [&id])?;
+                sql.execute("DELETE FROM method_calls WHERE hub_id = ?1", [&id])?;
+                sql.execute("DELETE FROM twin_changes WHERE hub_id = ?1", [&id])?;
                 Ok(())
             })
             .await?;

@@ -19,11 +19,13 @@ pub mod watch;
 mod devices;
 mod events;
 mod fleets;
+mod history;
 mod hubs;
 mod local_watch;
 mod methods;
 mod models;
 mod open_hub;
+mod templates;
 mod twins;
 mod updates;
 
@@ -38,6 +40,7 @@ use hub_protocol::Timestamp;
 pub use hubs::check_connection_string;
 use local_hub::{LocalHub, LocalHubConfig};
 use rusqlite::OptionalExtension;
+pub use templates::check_template;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use view::{AppEvent, AppState, LocalHubState, LocalHubStatus, SavedHub, Settings, Theme};
@@ -251,6 +254,10 @@ impl App {
                 .into_iter()
                 .map(|call| AppEvent::Method { call: Box::new(call) }),
         );
+        if !pending.history.is_empty() {
+            let device_ids = pending.history.iter().map(ToString::to_string).collect();
+            batch.push(AppEvent::History { device_ids });
+        }
         if let Some(counters) = pending.counters {
             batch.push(AppEvent::Counters { counters });
         }

@@ -102,19 +102,21 @@ impl App {
         });
         let mut calls = Vec::new();
         for (id, document) in rows.await? {
-            let Ok(mut call) = serde_json::from_str::<MethodCall>(&document) else {
-                continue;
-            };
-            call.id = id;
-            if call.duration_ms.is_none() && !self.running_calls().contains(&id) {
-                call.duration_ms = Some(0);
-                let text = "Twindeck was closed before the device answered. It may have acted.";
-                call.error =
-                    Some(AppError::new(Code::DeviceTimeout, text).hint("Look at its twin before you call again."));
-            }
-            calls.push(call);
+            calls.extend(self.stored_call(id, &document));
         }
         Ok(calls)
+    }
+
+    /// A call as it was kept; `None` when another version wrote it and this one cannot read it.
+    pub(crate) fn stored_call(&self, id: u32, document: &str) -> Option<MethodCall> {
+        let mut call = serde_json::from_str::<MethodCall>(document).ok()?;
+        call.id = id;
+        if call.duration_ms.is_none() && !self.running_calls().contains(&id) {
+            call.duration_ms = Some(0);
+            let text = "Twindeck was closed before the device answered. It may have acted.";
+            call.error = Some(AppError::new(Code::DeviceTimeout, text).hint("Look at its twin before you call again."));
+        }
+        Some(call)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use device_sim::{Model, ModelError};
+use device_sim::{FileError, Model};
 use rusqlite::{Connection, params};
 
 use crate::{
@@ -38,8 +38,8 @@ fn small(number: Option<usize>) -> Option<u32> {
     number.map(count)
 }
 
-impl From<&ModelError> for SourceProblem {
-    fn from(error: &ModelError) -> Self {
+impl From<&FileError> for SourceProblem {
+    fn from(error: &FileError) -> Self {
         Self {
             line: small(error.line),
             column: small(error.column),

@@ -18,6 +18,7 @@ use crate::{
     error::{AppError, Result},
     events::Events,
     fleets::Simulator,
+    history::Recorder,
     jobs::{self, Board},
     models::Files,
     table::{DeviceTable, TableNews},
@@ -40,6 +41,7 @@ pub(crate) struct OpenHub {
     pub mqtt_port: u16,
     /// Twins the window looks at, and how often.
     pub watched: Mutex<BTreeMap<DeviceId, usize>>,
+    pub history: Recorder,
     pub stop: CancellationToken,
     pub watch: WatchKind,
     status: Mutex<(HubStatus, Option<AppError>)>,
@@ -107,6 +109,7 @@ impl OpenHub {
             downloads,
             mqtt_port: reach.mqtt_port,
             watched: Mutex::default(),
+            history: Recorder::default(),
             stop,
             watch,
             status: Mutex::new((HubStatus::Connecting, None)),
@@ -114,6 +117,7 @@ impl OpenHub {
         });
         hub.clone().spawn_watch(reach.source, events.clone());
         hub.clone().spawn_news(events.clone());
+        hub.clone().spawn_history(db.clone(), events.clone());
         hub.clone().spawn_simulator(db.clone(), events);
         Ok(hub)
     }
@@ -150,6 +154,9 @@ impl OpenHub {
                     Ok(TableNews::Changed { before, twin, written }) => {
                         let watched = lock(&self.watched).contains_key(&twin.device_id);
                         let changed = watched.then(|| twins::changed_paths(before.as_deref(), &twin, written.as_ref()));
+                        if let (true, Some(before)) = (watched, &before) {
+                            self.history.saw(before, &twin, crate::now());
+                        }
                         events.note(|pending| {
                             pending.removed.remove(&twin.device_id);
                             pending.rows.insert(twin.device_id.clone());
@@ -158,10 +165,13 @@ impl OpenHub {
                             }
                         });
                     }
-                    Ok(TableNews::Removed { device_id }) => events.note(|pending| {
-                        pending.rows.remove(&device_id);
-                        pending.removed.insert(device_id);
-                    }),
+                    Ok(TableNews::Removed { device_id }) => {
+                        self.history.forget(&device_id);
+                        events.note(|pending| {
+                            pending.rows.remove(&device_id);
+                            pending.removed.insert(device_id);
+                        });
+                    }
                     Err(RecvError::Lagged(_)) => events.note(|pending| pending.reset = true),
                     Err(RecvError::Closed) => return,
                 }
@@ -220,6 +230,9 @@ impl OpenHub {
             tracing::warn!("some simulated devices did not stop in time");
         }
         self.simulator.keep_memories(db, &self.saved.id).await;
+        if let Err(error) = self.keep_history(db).await {
+            tracing::warn!("the last changes of twins were not stored: {error}");
+        }
     }
 }
 

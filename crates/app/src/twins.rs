@@ -17,7 +17,7 @@ use crate::{
     devices::time_text,
     error::{AppError, Result},
     open_hub::count,
-    view::{TwinSection, TwinView},
+    view::{TwinSection, TwinView, WatchKind},
 };
 
 pub(crate) fn view(twin: &Twin) -> TwinView {
@@ -60,19 +60,13 @@ pub(crate) fn changed_paths(
         };
         leaves(name, patch, &mut paths);
     } else if let Some(before) = before {
-        differences("tags", &before.tags, &after.tags, &mut paths);
-        differences(
-            "desired",
-            &before.properties.desired.values,
-            &after.properties.desired.values,
-            &mut paths,
-        );
-        differences(
-            "reported",
-            &before.properties.reported.values,
-            &after.properties.reported.values,
-            &mut paths,
-        );
+        let (old, new) = (&before.properties, &after.properties);
+        let mut tell = |path, _: Option<&Value>, _: Option<&Value>| {
+            paths.insert(path);
+        };
+        differences("tags", &before.tags, &after.tags, &mut tell);
+        differences("desired", &old.desired.values, &new.desired.values, &mut tell);
+        differences("reported", &old.reported.values, &new.reported.values, &mut tell);
     }
     paths
 }
@@ -87,15 +81,29 @@ fn leaves(path: &str, object: &Object, paths: &mut BTreeSet<String>) {
     }
 }
 
-fn differences(path: &str, before: &Object, after: &Object, paths: &mut BTreeSet<String>) {
+/// Tells each leaf that differs, with its dotted path below `path`, what it was and what it is.
+pub(crate) fn differences(
+    path: &str,
+    before: &Object,
+    after: &Object,
+    tell: &mut impl FnMut(String, Option<&Value>, Option<&Value>),
+) {
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for key in keys {
-        let path = format!("{path}.{key}");
+        let path = join(path, key);
         match (before.get(key), after.get(key)) {
-            (Some(Value::Object(before)), Some(Value::Object(after))) => differences(&path, before, after, paths),
-            (before, after) if before != after => drop(paths.insert(path)),
+            (Some(Value::Object(before)), Some(Value::Object(after))) => differences(&path, before, after, tell),
+            (before, after) if before != after => tell(path, before, after),
             _ => {}
         }
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
     }
 }
 
@@ -103,7 +111,13 @@ impl App {
     /// As the hub has it now.
     pub async fn get_twin(&self, device_id: String) -> Result<TwinView> {
         let hub = self.hub()?;
-        Ok(view(&hub.client.twin(&DeviceId::new(device_id)?).await?))
+        let twin = hub.client.twin(&DeviceId::new(device_id)?).await?;
+        let seen = view(&twin);
+        // Where changes are learnt by asking, this answer is newer than the last one.
+        if hub.watch == WatchKind::Query {
+            hub.table.put(twin.into(), None, crate::now());
+        }
+        Ok(seen)
     }
 
     /// Reads the twin, and tells of its changes from now on.
@@ -147,19 +161,40 @@ impl App {
             return Err(AppError::invalid("A twin patch must be a JSON object."));
         };
         merge::check(&patch).map_err(hub_protocol::HubError::from)?;
+        let id = DeviceId::new(device_id)?;
+        // What is written over: for the limits, and for the history.
+        let before = match hub.table.get(&id) {
+            Some(entry) if entry.twin.etag == etag => entry.twin,
+            _ => Arc::new(hub.client.twin(&id).await?),
+        };
+        if before.etag == etag {
+            check_size(section, &before, &patch)?;
+        }
         let patch = match section {
             TwinSection::Tags => TwinPatch::tags(patch),
             TwinSection::Desired => TwinPatch::desired(patch),
         };
-        let twin = hub
-            .client
-            .update_twin(&DeviceId::new(device_id)?, &patch, IfMatch::Etag(etag))
-            .await?;
+        let writing = hub.history.writing(&id);
+        let twin = hub.client.update_twin(&id, &patch, IfMatch::Etag(etag)).await?;
+        writing.done(&before, &twin, crate::now());
         let seen = view(&twin);
         // The person's own change shows at once, also on a hub that is watched by query.
         hub.table.put(twin.into(), None, crate::now());
         Ok(seen)
     }
+}
+
+fn check_size(section: TwinSection, before: &Twin, patch: &Object) -> Result<()> {
+    let (name, values) = match section {
+        TwinSection::Tags => ("tags", &before.tags),
+        TwinSection::Desired => ("desired", &before.properties.desired.values),
+    };
+    let mut values = values.clone();
+    merge::merge(&mut values, patch);
+    merge::check_size(name, &values).map_err(|error| {
+        AppError::invalid(format!("Nothing was sent: {error}."))
+            .hint("Remove what is no longer needed, or keep it elsewhere and its address here.")
+    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod duration;
 mod error;
 mod fault;
 mod faults;
+mod file_error;
 mod fleet;
 mod fleet_file;
 mod handle;
@@ -36,9 +37,8 @@ pub use console::{ConsoleKind, ConsoleLine};
 pub use duration::{NoTime, Time};
 pub use error::SimError;
 pub use fault::{Fault, FaultKind, InvalidFault, MAX_FAULTS};
+pub use file_error::FileError;
 pub use fleet::{Fleet, FleetOptions, SimulatedDevice};
-pub use fleet_file::{
-    Connect, FleetFile, FleetFileError, Group, InvalidPattern, Load, Member, NoShard, Pattern, Shard, Tier,
-};
-pub use model::{FirmwareSchema, Model, ModelError};
+pub use fleet_file::{Connect, FleetFile, Group, InvalidPattern, Load, Member, NoShard, Pattern, Shard, Tier};
+pub use model::{FirmwareSchema, Model};
 pub use state::{Counters, DeviceState, FleetEvent, News};

@@ -1,16 +1,18 @@
 import { createHashRouter, Navigate, useParams } from "react-router";
 import { DevicePage } from "../features/device/DevicePage";
 import { DevicesPage } from "../features/devices/DevicesPage";
+import { HistoryTab } from "../features/history/HistoryTab";
 import { LocalHubPage } from "../features/local-hub/LocalHubPage";
 import { MethodsTab } from "../features/methods/MethodsTab";
 import { FleetPage } from "../features/simulator/FleetPage";
 import { ModelsPage } from "../features/simulator/ModelsPage";
 import { SimulatorPage } from "../features/simulator/SimulatorPage";
 import { TwinTab } from "../features/twin/TwinTab";
+import { useWatchedTwin } from "../features/twin/use-watched-twin";
 import { UpdatePage } from "../features/updates/UpdatePage";
 import { UpdatesPage } from "../features/updates/UpdatesPage";
 import { WelcomePage } from "../features/welcome/WelcomePage";
-import { useStore } from "../store/store";
+import { useActiveHub, useStore } from "../store/store";
 import { RouteError } from "./RouteError";
 import { Shell } from "./Shell";
 
@@ -21,8 +23,16 @@ function Start() {
 
 function DeviceRoute() {
   const { id = "" } = useParams();
+  const hubId = useActiveHub()?.hub.id ?? "";
+  const watch = useWatchedTwin(id);
   return (
-    <DevicePage key={id} deviceId={id} twin={<TwinTab key={id} deviceId={id} />} methods={<MethodsTab key={id} deviceId={id} />} />
+    <DevicePage
+      key={id}
+      deviceId={id}
+      twin={<TwinTab key={id} deviceId={id} watch={watch} />}
+      methods={<MethodsTab key={id} deviceId={id} />}
+      history={<HistoryTab key={`${hubId}/${id}`} deviceId={id} />}
+    />
   );
 }
 

@@ -86,6 +86,13 @@ export const commands = {
 	exportJob: (id: string) => __TAURI_INVOKE<number | null>("export_job", { id }),
 	/**  Asks for a file of device ids (a CSV's first column); null when the person closed the dialog. */
 	pickDeviceIds: () => __TAURI_INVOKE<string[] | null>("pick_device_ids"),
+	deviceHistory: (deviceId: string, offset: number, limit: number) => __TAURI_INVOKE<HistoryPage>("device_history", { deviceId, offset, limit }),
+	listTemplates: () => __TAURI_INVOKE<Template[]>("list_templates"),
+	checkTemplate: (body: string) => __TAURI_INVOKE<TemplateCheck>("check_template", { body }),
+	saveTemplate: (template: NewTemplate, replace: boolean) => __TAURI_INVOKE<Template>("save_template", { template, replace }),
+	deleteTemplate: (id: string) => __TAURI_INVOKE<null>("delete_template", { id }),
+	/**  The body as JSON text, with these values and the defaults of the others. */
+	fillTemplate: (id: string, values: { [key in string]: string }) => __TAURI_INVOKE<string>("fill_template", { id, values }),
 	listPackages: () => __TAURI_INVOKE<Package[]>("list_packages"),
 	pickPackage: () => __TAURI_INVOKE<Package | null>("pick_package"),
 	samplePackage: () => __TAURI_INVOKE<Package>("sample_package"),
@@ -128,6 +135,8 @@ export type AppEvent = { type: "state"; state: AppState } |
 { type: "twin"; twin: TwinView; changed: string[] } | { type: "method"; call: MethodCall } | { type: "update"; update: Update; devices: UpdateDevice[] } | 
 /**  Jobs that changed. */
 { type: "jobs"; jobs: Job[] } | 
+/**  Something new in what is kept of these devices' twins. */
+{ type: "history"; deviceIds: string[] } | 
 /**  Of the local hub, while they are watched. */
 { type: "counters"; counters: LocalHubCounters } | 
 /**  What was said with the client that is watched. */
@@ -148,6 +157,11 @@ export type AppState = {
 	settings: Settings,
 };
 
+/**  Who changed a twin, as far as can be known from here. */
+export type Author = "here" | 
+/**  Another program, or another person. */
+"elsewhere" | "device";
+
 export type BulkFailure = {
 	deviceId: string,
 	message: string,
@@ -162,6 +176,8 @@ export type CauseCount = {
 	cause: string,
 	count: number,
 };
+
+export type ChangedSection = "tags" | "desired" | "reported";
 
 /**  A code exists because somebody acts on it: the UI, or a script by the exit code. */
 export type Code = "InvalidInput" | "InvalidConnectionString" | "Unauthorized" | "UnknownHost" | "Unreachable" | "UntrustedTls" | "NotFound" | "AlreadyExists" | "PreconditionFailed" | "DeviceOffline" | "DeviceTimeout" | "Throttled" | "PortInUse" | "NoHub" | 
@@ -322,6 +338,15 @@ export type FleetTotals = {
 };
 
 export type FleetWork = "creating" | "starting" | "stopping" | "deleting";
+
+/**  Something in the life of a device; `at` is when it was seen here, or begun. */
+export type HistoryEntry = { kind: "twin"; id: number; at: string; change: TwinChange } | { kind: "call"; id: number; at: string; call: MethodCall } | { kind: "update"; id: number; at: string; stage: UpdateStage; packageName: string; reason: string | null };
+
+/**  The newest first. */
+export type HistoryPage = {
+	entries: HistoryEntry[],
+	more: boolean,
+};
 
 export type HubKind = "local" | "remote";
 
@@ -595,6 +620,14 @@ export type NewJob = {
 	expected: number | null,
 };
 
+export type NewTemplate = {
+	name: string,
+	use: TemplateUse,
+	/**  JSON in whose texts variables stand as `{{name}}`; empty is no payload. */
+	body: string,
+	variables: TemplateVariable[],
+};
+
 export type Package = {
 	id: string,
 	name: string,
@@ -604,6 +637,14 @@ export type Package = {
 };
 
 export type PackageSource = { kind: "package"; id: string } | { kind: "uri"; uri: string };
+
+/**  A leaf that changed; `null` where it was not, or is no longer. */
+export type PathChange = {
+	/**  Dotted, below its section. */
+	path: string,
+	before: JsonValue | null,
+	after: JsonValue | null,
+};
 
 export type PhaseSeen = {
 	phase: JobPhase,
@@ -725,7 +766,37 @@ export type TagPattern = {
 	text: string,
 };
 
+export type Template = {
+	id: string,
+	builtIn: boolean,
+} & NewTemplate;
+
+/**  Which variables a body has, in order, or what is wrong with it. */
+export type TemplateCheck = {
+	variables: string[],
+	problem: string | null,
+};
+
+/**  What a filled template is for. */
+export type TemplateUse = { kind: "method"; methodName: string; responseTimeoutSeconds: number; connectTimeoutSeconds: number } | { kind: "twin"; section: TwinSection };
+
+export type TemplateVariable = {
+	name: string,
+	/**  What it is when nothing is given; without one it must be given. */
+	default: string | null,
+};
+
 export type Theme = "system" | "light" | "dark" | "highContrast";
+
+export type TwinChange = {
+	section: ChangedSection,
+	author: Author,
+	/**  The section's after the change; tags have none of their own, and show the twin's. */
+	version: number,
+	paths: PathChange[],
+	/**  Paths that were too many to keep. */
+	more: number,
+};
 
 export type TwinDifference = {
 	deviceId: string,

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { applyPatch, changedPaths, deepEqual, diffToPatch, firstNull, valueAt } from "./json-patch";
+import type { JsonValue } from "../ipc";
+import { applyPatch, changedPaths, deepEqual, diffToPatch, firstNull, isObject, valueAt } from "./json-patch";
+import { someSections } from "./some-json";
 
 describe("diffToPatch", () => {
   test("gives nothing when both sides say the same in another order", () => {
@@ -26,6 +28,28 @@ describe("diffToPatch", () => {
     const after = { a: 2, b: { d: [], e: { f: true, h: "new" } }, i: { j: 0 } };
     expect(applyPatch(before, diffToPatch(before, after) ?? {})).toEqual(after);
   });
+});
+
+/** Each of the patch's leaves, as a patch of its own. */
+const leaves = (patch: JsonValue): JsonValue[] =>
+  isObject(patch) && Object.keys(patch).length > 0
+    ? Object.entries(patch).flatMap(([key, value]) => leaves(value).map((leaf) => Object.fromEntries([[key, leaf]])))
+    : [patch];
+
+test("whatever the two values: the patch makes one of the other, and has no line too many", () => {
+  for (const [before = {}, after = {}] of someSections(3000, 2)) {
+    const patch = diffToPatch(before, after);
+    expect(deepEqual(applyPatch(before, patch ?? {}), after)).toBe(true);
+    expect(patch === null).toBe(deepEqual(before, after));
+    for (const leaf of leaves(patch ?? {}).slice(patch === null ? 1 : 0)) {
+      expect(deepEqual(applyPatch(before, leaf), before), `${JSON.stringify(leaf)} says what is so already`).toBe(false);
+    }
+  }
+});
+test("a property called __proto__ is one like any other", () => {
+  const odd = JSON.parse('{"__proto__":{"a":1}}') as JsonValue;
+  expect(JSON.stringify(diffToPatch({}, odd))).toBe('{"__proto__":{"a":1}}');
+  expect(JSON.stringify(diffToPatch(odd, {}))).toBe('{"__proto__":null}');
 });
 
 describe("changedPaths", () => {

@@ -5,6 +5,10 @@ type JsonObject = { [key: string]: JsonValue };
 export const isObject = (value: JsonValue | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** The object's own value: what every object inherits, such as `constructor`, is nobody's property. */
+export const own = (object: JsonValue | undefined, key: string): JsonValue | undefined =>
+  isObject(object) && Object.hasOwn(object, key) ? object[key] : undefined;
+
 export function deepEqual(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
   if (a === b) return true;
   if (Array.isArray(a) && Array.isArray(b)) {
@@ -25,21 +29,16 @@ export function deepEqual(a: JsonValue | undefined, b: JsonValue | undefined): b
 export function diffToPatch(before: JsonValue, after: JsonValue): JsonObject | null {
   const from = isObject(before) ? before : {};
   const to = isObject(after) ? after : {};
-  const patch: JsonObject = {};
-  for (const key of Object.keys(from)) {
-    if (!Object.hasOwn(to, key)) patch[key] = null;
-  }
+  const gone = Object.keys(from).filter((key) => !Object.hasOwn(to, key));
+  // Built from entries: assigning to "__proto__" would set no property.
+  const patch: [string, JsonValue][] = gone.map((key) => [key, null]);
   for (const [key, value] of Object.entries(to)) {
-    const old = Object.hasOwn(from, key) ? from[key] : undefined;
+    const old = own(from, key);
     if (deepEqual(old, value)) continue;
-    if (isObject(old) && isObject(value)) {
-      const inner = diffToPatch(old, value);
-      if (inner) patch[key] = inner;
-    } else {
-      patch[key] = value;
-    }
+    const inner = isObject(old) && isObject(value) ? diffToPatch(old, value) : value;
+    if (inner !== null) patch.push([key, inner]);
   }
-  return Object.keys(patch).length > 0 ? patch : null;
+  return patch.length > 0 ? Object.fromEntries(patch) : null;
 }
 
 /** RFC 7396. */
@@ -58,7 +57,7 @@ export function changedPaths(before: JsonValue | undefined, after: JsonValue | u
   if (deepEqual(before, after)) return [];
   if (isObject(before) && isObject(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-    return keys.flatMap((key) => changedPaths(before[key], after[key], prefix ? `${prefix}.${key}` : key));
+    return keys.flatMap((key) => changedPaths(own(before, key), own(after, key), prefix ? `${prefix}.${key}` : key));
   }
   return [prefix];
 }
@@ -78,8 +77,7 @@ export function firstNull(value: JsonValue, prefix = ""): string | null {
 export function valueAt(value: JsonValue | undefined, path: string): JsonValue | undefined {
   let current = value;
   for (const key of path === "" ? [] : path.split(".")) {
-    if (!isObject(current)) return undefined;
-    current = current[key];
+    current = own(current, key);
   }
   return current;
 }

@@ -2,6 +2,7 @@ import type { AppError, AppEvent, AppState, LocalHubCounters } from "../ipc";
 import { applyCall, type Calls } from "./calls";
 import { applyDevices, type DeviceTable, emptyTable } from "./device-table";
 import { applyConsole, applyFleets, applyStates, type Console, type Dots, type Fleets, noFleets } from "./fleets";
+import { type LookedAt, noteHistory } from "./history";
 import { addReading, applyLines, type Protocol } from "./local-hub";
 import { applyTwin, type Twins } from "./twins";
 import { applyUpdate, noUpdates, type Updates } from "./updates";
@@ -15,6 +16,8 @@ export type Model = {
   twins: Twins;
   calls: Calls;
   updates: Updates;
+  /** The device whose history is looked at. */
+  history: LookedAt;
   /** Of the local hub, while they are watched; the newest last. */
   counters: LocalHubCounters[];
   protocol: Protocol | null;
@@ -33,6 +36,7 @@ export const emptyModel = (): Model => ({
   twins: {},
   calls: {},
   updates: noUpdates,
+  history: null,
   counters: [],
   protocol: null,
   fleets: noFleets,
@@ -62,9 +66,18 @@ export function applyEvent(model: Model, event: AppEvent, now: number): Model {
     case "twin":
       return { ...model, twins: applyTwin(model.twins, event.twin, event.changed, now) };
     case "method":
-      return { ...model, calls: applyCall(model.calls, event.call) };
+      return { ...model, calls: applyCall(model.calls, event.call), history: noteHistory(model.history, [event.call.deviceId]) };
+    case "history":
+      return { ...model, history: noteHistory(model.history, event.deviceIds) };
     case "update":
-      return { ...model, updates: applyUpdate(model.updates, event.update, event.devices) };
+      return {
+        ...model,
+        updates: applyUpdate(model.updates, event.update, event.devices),
+        history: noteHistory(
+          model.history,
+          event.devices.map(({ deviceId }) => deviceId),
+        ),
+      };
     case "counters":
       return { ...model, counters: addReading(model.counters, event.counters) };
     case "protocol":

@@ -1,5 +1,5 @@
 import { create } from "zustand";
-import { type ActiveHub, type AppEvent, ipc, type SavedHub, type Theme, toAppError } from "../ipc";
+import { type ActiveHub, type AppEvent, ipc, type SavedHub, type Theme, toAppError, type TwinView } from "../ipc";
 import { noteChanges } from "../lib/bustle";
 import { makeQueue } from "../lib/in-order";
 import { applyCallList } from "./calls";
@@ -179,9 +179,11 @@ export function unwatchTwin(deviceId: string): void {
   ipc.unwatchTwin(deviceId).catch(() => undefined);
 }
 
-export async function readTwin(deviceId: string): Promise<void> {
+/** The newest that is known: an event may have overtaken the answer. */
+export async function readTwin(deviceId: string): Promise<TwinView> {
   const twin = await ipc.getTwin(deviceId);
   set((model) => ({ twins: applyTwinRead(model.twins, twin, Date.now()) }));
+  return get().twins[deviceId]?.twin ?? twin;
 }
 
 export async function updateTwin(...args: Parameters<typeof ipc.updateTwin>): Promise<void> {
@@ -199,6 +201,9 @@ export async function invokeMethod(...args: Parameters<typeof ipc.invokeMethod>)
   set((model) => ({ calls: applyCallList(model.calls, [call]) }));
   return call;
 }
+
+/** Which device's history is told of; null for none. */
+export const lookAtHistory = (deviceId: string | null) => set({ history: deviceId === null ? null : { deviceId, news: 0 } });
 
 // ---- updates -----------------------------------------------------------------------------------
 export async function readUpdates(): Promise<void> {

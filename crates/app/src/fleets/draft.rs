@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _, path::Path};
 
-use device_sim::{FleetFile, FleetFileError};
+use device_sim::FleetFile;
 use hub_protocol::DeviceId;
 use serde_json::Value;
 
@@ -17,16 +17,6 @@ use crate::{
 
 /// Each device that runs is a connection, which is an open file.
 pub(super) const MAX_DEVICES: u64 = 20_000;
-
-impl From<&FleetFileError> for SourceProblem {
-    fn from(error: &FleetFileError) -> Self {
-        Self {
-            line: error.line.map(count),
-            column: error.column.map(count),
-            message: error.message.clone(),
-        }
-    }
-}
 
 impl App {
     /// The file of a fleet as a form has it. Numbers go on after the highest that is taken.

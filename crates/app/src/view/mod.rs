@@ -1,8 +1,10 @@
 //! What the window shows: the types that cross to the UI. Numbers fit JavaScript's, times are
 //! ISO 8601 texts, and no type here can hold a key.
 
+mod history;
 mod jobs;
 mod simulator;
+mod template;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use specta::Type;
 
-pub use self::{jobs::*, simulator::*};
+pub use self::{history::*, jobs::*, simulator::*, template::*};
 use crate::error::AppError;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Type)]
@@ -430,6 +432,11 @@ pub enum AppEvent {
     /// Jobs that changed.
     Jobs {
         jobs: Vec<Job>,
+    },
+    /// Something new in what is kept of these devices' twins.
+    History {
+        #[serde(rename = "deviceIds")]
+        device_ids: Vec<String>,
     },
     /// Of the local hub, while they are watched.
     Counters {

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod fleets;
+mod history;
+mod templates;
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 

@@ -19,7 +19,7 @@ pub use self::{
     pattern::{InvalidPattern, Pattern},
     shard::{NoShard, Shard},
 };
-use crate::{Fault, Model, duration::Time, fault, random::Random};
+use crate::{Fault, FileError, Model, duration::Time, fault, random::Random};
 
 /// Bytes of a fleet file.
 const MAX_FILE: usize = 256 * 1024;
@@ -120,34 +120,6 @@ pub struct Member {
     pub time_scale: f64,
 }
 
-/// What is wrong in a fleet file, and where; lines and columns are counted from 1.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", place(*.line, *.column))]
-pub struct FleetFileError {
-    pub line: Option<usize>,
-    /// In characters.
-    pub column: Option<usize>,
-    pub message: String,
-}
-
-fn place(line: Option<usize>, column: Option<usize>) -> String {
-    match (line, column) {
-        (Some(line), Some(column)) => format!("line {line}, column {column}: "),
-        _ => String::new(),
-    }
-}
-
-impl FleetFileError {
-    fn new(text: &str, start: Option<usize>, message: &str) -> Self {
-        let before = start.and_then(|start| text.get(..start));
-        Self {
-            line: before.map(|before| before.matches('\n').count() + 1),
-            column: before.map(|before| before.chars().rev().take_while(|c| *c != '\n').count() + 1),
-            message: message.trim_end().to_owned(),
-        }
-    }
-}
-
 /// A mistake, and in which group.
 struct Wrong {
     group: Option<usize>,
@@ -168,19 +140,19 @@ struct Places {
 
 impl FleetFile {
     /// Reads a fleet file. `files` gives the text of files beside it that it names.
-    pub fn parse(text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Self, FleetFileError> {
+    pub fn parse(text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Self, FileError> {
         if text.len() > MAX_FILE {
             let message = format!("the fleet has {} bytes; at most {MAX_FILE} are read", text.len());
-            return Err(FleetFileError::new(text, None, &message));
+            return Err(FileError::new(text, None, &message));
         }
         let read: Self = toml::from_str(text)
-            .map_err(|error| FleetFileError::new(text, error.span().map(|span| span.start), error.message()))?;
+            .map_err(|error| FileError::new(text, error.span().map(|span| span.start), error.message()))?;
         read.resolved(files).map_err(|wrong| {
             let places = toml::from_str::<Places>(text).map(|places| places.devices);
             let group = wrong
                 .group
                 .and_then(|group| Some(places.ok()?.get(group)?.span().start));
-            FleetFileError::new(text, group, &wrong.message)
+            FileError::new(text, group, &wrong.message)
         })
     }
 
@@ -192,7 +164,7 @@ impl FleetFile {
         devices: Vec<Group>,
         faults: Vec<Fault>,
         files: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, FleetFileError> {
+    ) -> Result<Self, FileError> {
         let fleet = Self {
             name,
             seed,
@@ -203,7 +175,7 @@ impl FleetFile {
         };
         fleet
             .resolved(files)
-            .map_err(|wrong| FleetFileError::new("", None, &wrong.message))
+            .map_err(|wrong| FileError::new("", None, &wrong.message))
     }
 
     /// Checks it and finds its models.

@@ -40,7 +40,7 @@ lasts = "10s"
 devices = 0.5
 "#;
 
-fn read(text: &str) -> Result<FleetFile, FleetFileError> {
+fn read(text: &str) -> Result<FleetFile, FileError> {
     FleetFile::parse(text, &|_| None)
 }
 

@@ -15,7 +15,6 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::Range,
     sync::{Arc, LazyLock},
 };
 
@@ -86,34 +85,6 @@ pub(crate) struct Keeps {
     pub(crate) reported: bool,
     /// Only the names of reported properties, to forget them.
     pub(crate) names: bool,
-}
-
-/// What is wrong in a model file, and where; lines and columns are counted from 1.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", place(*.line, *.column))]
-pub struct ModelError {
-    pub line: Option<usize>,
-    /// In characters.
-    pub column: Option<usize>,
-    pub message: String,
-}
-
-fn place(line: Option<usize>, column: Option<usize>) -> String {
-    match (line, column) {
-        (Some(line), Some(column)) => format!("line {line}, column {column}: "),
-        _ => String::new(),
-    }
-}
-
-impl ModelError {
-    fn new(text: &str, place: Option<Range<usize>>, message: &str) -> Self {
-        let before = place.and_then(|place| text.get(..place.start));
-        Self {
-            line: before.map(|before| before.matches('\n').count() + 1),
-            column: before.map(|before| before.chars().rev().take_while(|c| *c != '\n').count() + 1),
-            message: message.trim_end().to_owned(),
-        }
-    }
 }
 
 impl Model {

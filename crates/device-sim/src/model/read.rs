@@ -9,12 +9,13 @@ use hub_protocol::{
 use toml::Spanned;
 
 use super::{
-    Desired, Keeps, Method, Model, ModelError,
+    Desired, Keeps, Method, Model,
     file::{ModelFile, RoutineFile, StepFile},
     step::{Known, Routine, Step, Trigger, Wrong},
     telemetry::{GeneratorFile, Telemetry, TelemetryFile},
     template::Root,
 };
+use crate::FileError;
 
 /// Bytes of a model file.
 pub(super) const MAX_FILE: usize = 64 * 1024;
@@ -28,14 +29,15 @@ const MAX_METHOD_NAME: usize = 100;
 
 impl Model {
     /// Reads a model file. `files` gives the text of files beside it that it names.
-    pub fn parse(text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Self, ModelError> {
+    pub fn parse(text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Self, FileError> {
         if text.len() > MAX_FILE {
             let message = format!("the model has {} bytes; at most {MAX_FILE} are read", text.len());
-            return Err(ModelError::new(text, None, &message));
+            return Err(FileError::new(text, None, &message));
         }
-        let file: ModelFile =
-            toml::from_str(text).map_err(|error| ModelError::new(text, error.span(), error.message()))?;
-        Self::checked(&file, text, files).map_err(|wrong| ModelError::new(text, wrong.place, &wrong.message))
+        let file: ModelFile = toml::from_str(text)
+            .map_err(|error| FileError::new(text, error.span().map(|span| span.start), error.message()))?;
+        Self::checked(&file, text, files)
+            .map_err(|wrong| FileError::new(text, wrong.place.map(|place| place.start), &wrong.message))
     }
 
     fn checked(file: &ModelFile, text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Self, Wrong> {

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use super::{read::MAX_FILE, *};
+use crate::FileError;
 
 const HEAD: &str = "name = \"m\"\ntitle = \"M\"\n";
 
-fn refused(text: &str) -> ModelError {
+fn refused(text: &str) -> FileError {
     Model::parse(&format!("{HEAD}{text}"), &|_| None)
         .map(|model| model.name)
         .unwrap_err()

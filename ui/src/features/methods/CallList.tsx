@@ -1,5 +1,6 @@
 import { Button, makeStyles, mergeClasses, Subtitle2, Text, tokens, Tooltip } from "@fluentui/react-components";
 import { ArrowClockwiseRegular } from "@fluentui/react-icons/svg/arrow-clockwise";
+import { BookmarkAddRegular } from "@fluentui/react-icons/svg/bookmark-add";
 import { CheckmarkCircleRegular } from "@fluentui/react-icons/svg/checkmark-circle";
 import { EditRegular } from "@fluentui/react-icons/svg/edit";
 import { ErrorCircleRegular } from "@fluentui/react-icons/svg/error-circle";
@@ -45,9 +46,10 @@ type Props = {
   onShow: (id: number) => void;
   onEdit: (call: MethodCall) => void;
   onRepeat: (call: MethodCall) => void;
+  onKeep: (call: MethodCall) => void;
 };
 
-export function CallList({ calls, busy, shown, onShow, onEdit, onRepeat }: Props) {
+export function CallList({ calls, busy, shown, onShow, onEdit, onRepeat, onKeep }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   if (calls.length === 0) return null;
@@ -83,10 +85,13 @@ export function CallList({ calls, busy, shown, onShow, onEdit, onRepeat }: Props
                 </Text>
               </button>
               <Tooltip content={t("methods.repeat", { name: call.methodName })} relationship="label">
-                <Button size="small" appearance="subtle" icon={<ArrowClockwiseRegular />} disabled={busy} onClick={() => onRepeat(call)} />
+                <Button size="small" appearance="subtle" icon={<ArrowClockwiseRegular />} disabled={busy} onClick={() => onRepeat(call)} data-testid="call-repeat" />
               </Tooltip>
               <Tooltip content={t("methods.edit", { name: call.methodName })} relationship="label">
-                <Button size="small" appearance="subtle" icon={<EditRegular />} onClick={() => onEdit(call)} />
+                <Button size="small" appearance="subtle" icon={<EditRegular />} onClick={() => onEdit(call)} data-testid="call-edit" />
+              </Tooltip>
+              <Tooltip content={t("methods.keep", { name: call.methodName })} relationship="label">
+                <Button size="small" appearance="subtle" icon={<BookmarkAddRegular />} onClick={() => onKeep(call)} data-testid="call-keep" />
               </Tooltip>
             </li>
           );

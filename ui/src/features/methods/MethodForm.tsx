@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { JsonEditor } from "../../components/JsonEditor";
 import { formatBytes } from "../../lib/format";
 import { byteLength, METHOD_PAYLOAD_LIMIT, parseText } from "../../lib/json-text";
-import { chooseName, connectWrong, type Draft, knownMethods, responseWrong } from "./known-methods";
+import { canInvoke, chooseName, connectWrong, type Draft, knownMethods, responseWrong } from "./known-methods";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", gap: "14px" },
@@ -34,7 +34,7 @@ export function MethodForm({ draft, onChange, running, onInvoke }: Props) {
       : parsed?.ok === false
         ? t("methods.notJson", { message: parsed.message })
         : undefined;
-  const ready = draft.name.trim() !== "" && !payloadProblem && !responseWrong(draft.response) && !connectWrong(draft.connect);
+  const ready = canInvoke(draft) && !payloadProblem;
   const invoke = () => {
     if (ready && !running) onInvoke();
   };

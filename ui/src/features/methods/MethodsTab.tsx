@@ -1,18 +1,42 @@
 import { makeStyles } from "@fluentui/react-components";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ErrorBar } from "../../components/ErrorBar";
-import type { MethodCall } from "../../ipc";
+import type { MethodCall, NewTemplate, Template } from "../../ipc";
 import { useTask } from "../../lib/use-task";
 import { invokeMethod, readCalls, useStore } from "../../store/store";
+import { SaveTemplateDialog } from "../../components/SaveTemplateDialog";
+import { TemplateBar } from "../../components/TemplateBar";
 import { CallList } from "./CallList";
-import { type Draft, emptyDraft } from "./known-methods";
+import { canInvoke, type Draft, emptyDraft } from "./known-methods";
 import { MethodForm } from "./MethodForm";
 import { MethodResult } from "./MethodResult";
 
 const useStyles = makeStyles({ root: { padding: "16px 20px 20px", display: "flex", flexDirection: "column", gap: "18px" } });
 
 const none: MethodCall[] = [];
+
+const templateOf = (draft: Draft): NewTemplate => ({
+  name: draft.name.trim(),
+  use: {
+    kind: "method",
+    methodName: draft.name.trim(),
+    responseTimeoutSeconds: Number(draft.response),
+    connectTimeoutSeconds: Number(draft.connect),
+  },
+  body: draft.payload,
+  variables: [],
+});
+
+const fromTemplate = (template: Template, payload: string, before: Draft): Draft =>
+  template.use.kind === "method"
+    ? {
+        name: template.use.methodName,
+        payload,
+        response: String(template.use.responseTimeoutSeconds),
+        connect: String(template.use.connectTimeoutSeconds),
+      }
+    : before;
 
 const draftOf = (call: MethodCall): Draft => ({
   name: call.methodName,
@@ -28,6 +52,8 @@ export function MethodsTab({ deviceId }: { deviceId: string }) {
   const [draft, setDraft] = useState<Draft>(emptyDraft);
   const [startedAt, setStartedAt] = useState<number | null>(null);
   const [shown, setShown] = useState<number | null>(null);
+  const [keeping, setKeeping] = useState<NewTemplate | null>(null);
+  const form = useRef<HTMLDivElement>(null);
   const { running, error, run } = useTask();
   const list = useTask();
   const readList = list.run;
@@ -54,7 +80,14 @@ export function MethodsTab({ deviceId }: { deviceId: string }) {
 
   return (
     <div className={styles.root}>
-      <MethodForm draft={draft} onChange={setDraft} running={running} onInvoke={() => invoke(draft)} />
+      <TemplateBar
+        kind="method"
+        onFilled={(template, text) => setDraft((before) => fromTemplate(template, text, before))}
+        draft={canInvoke(draft) ? templateOf(draft) : null}
+      />
+      <div ref={form}>
+        <MethodForm draft={draft} onChange={setDraft} running={running} onInvoke={() => invoke(draft)} />
+      </div>
       <MethodResult
         call={calls.find((call) => call.id === shown) ?? null}
         error={error}
@@ -66,12 +99,18 @@ export function MethodsTab({ deviceId }: { deviceId: string }) {
         busy={running}
         shown={shown}
         onShow={setShown}
-        onEdit={(call) => setDraft(draftOf(call))}
+        onEdit={(call) => {
+          setDraft(draftOf(call));
+          // The list may have been scrolled far below the form.
+          form.current?.querySelector("input")?.focus();
+        }}
         onRepeat={(call) => {
           setDraft(draftOf(call));
           invoke(draftOf(call));
         }}
+        onKeep={(call) => setKeeping(templateOf(draftOf(call)))}
       />
+      {keeping ? <SaveTemplateDialog draft={keeping} onClose={() => setKeeping(null)} onSaved={() => setKeeping(null)} /> : null}
     </div>
   );
 }

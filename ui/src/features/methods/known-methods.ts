@@ -1,3 +1,5 @@
+import { parseText } from "../../lib/json-text";
+
 export type Draft = { name: string; payload: string; response: string; connect: string };
 
 export const emptyDraft: Draft = { name: "", payload: "", response: "30", connect: "0" };
@@ -19,6 +21,10 @@ export function chooseName(draft: Draft, name: string): Draft {
 
 export const responseWrong = (text: string): boolean => !inRange(text, 5, 300);
 export const connectWrong = (text: string): boolean => !inRange(text, 0, 300);
+
+/** True when a call can be made of it, if the hub takes its size. */
+export const canInvoke = (draft: Draft): boolean =>
+  draft.name.trim() !== "" && (draft.payload.trim() === "" || parseText(draft.payload).ok) && !responseWrong(draft.response) && !connectWrong(draft.connect);
 
 function inRange(text: string, from: number, to: number): boolean {
   const value = Number(text);

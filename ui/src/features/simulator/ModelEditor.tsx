@@ -5,8 +5,8 @@ import { DeleteRegular } from "@fluentui/react-icons/svg/delete";
 import { SaveRegular } from "@fluentui/react-icons/svg/save";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { ConfirmDialog } from "../../components/ConfirmDialog";
 import { ErrorBar } from "../../components/ErrorBar";
-import { FormDialog } from "../../components/FormDialog";
 import { TomlEditor } from "../../components/TomlEditor";
 import { type DeviceModel, ipc } from "../../ipc";
 import { useChecked } from "../../lib/use-checked";
@@ -144,33 +144,21 @@ export function ModelEditor({ model, taken, onChanged, onDuplicate }: Props) {
       <Text size={200} role="status" className={styles.quiet}>
         {said}
       </Text>
-      {deleting && model ? <DeleteModel model={model} onClose={() => setDeleting(false)} onDeleted={() => onChanged(null)} /> : null}
+      {deleting && model ? (
+        <ConfirmDialog
+          title={t("models.deleteTitle", { title: model.title })}
+          submit={t("models.delete")}
+          submitTestId="delete-model-confirm"
+          work={async () => {
+            await ipc.deleteModel(model.reference);
+            keepModelText(model.reference, null);
+          }}
+          onClose={() => setDeleting(false)}
+          onDone={() => void onChanged(null)}
+        >
+          <Text>{t("models.deleteText")}</Text>
+        </ConfirmDialog>
+      ) : null}
     </div>
-  );
-}
-
-function DeleteModel({ model, onClose, onDeleted }: { model: DeviceModel; onClose: () => void; onDeleted: () => Promise<void> }) {
-  const { t } = useTranslation();
-  const { running, error, run } = useTask();
-  return (
-    <FormDialog
-      title={t("models.deleteTitle", { title: model.title })}
-      submit={t("models.delete")}
-      submitTestId="delete-model-confirm"
-      danger
-      running={running}
-      error={error}
-      onClose={onClose}
-      onSubmit={() =>
-        void run(async () => {
-          await ipc.deleteModel(model.reference);
-          keepModelText(model.reference, null);
-          onClose();
-          await onDeleted();
-        })
-      }
-    >
-      <Text>{t("models.deleteText")}</Text>
-    </FormDialog>
   );
 }

@@ -5,10 +5,14 @@ import { ErrorBar } from "../../components/ErrorBar";
 import { JsonEditor } from "../../components/JsonEditor";
 import { JsonLines } from "../../components/JsonLines";
 import type { TwinSection, TwinView } from "../../ipc";
-import { PROPERTIES_LIMIT, pretty, TAGS_LIMIT } from "../../lib/json-text";
+import { formatBytes } from "../../lib/format";
+import { applyPatch } from "../../lib/json-patch";
+import { parseText, pretty } from "../../lib/json-text";
 import { useTask } from "../../lib/use-task";
-import { readTwin, updateTwin } from "../../store/store";
-import { draftKey, etagFor, isBehind, rebase, review, setDraft, typed, useDrafts } from "./draft";
+import { TemplateBar } from "../../components/TemplateBar";
+import { applyPatchTo } from "./apply";
+import { draftKey, etagFor, isBehind, limitOf, review, setDraft, typed, useDrafts } from "./draft";
+import { MergeDialog } from "./MergeDialog";
 import { SectionHead } from "./SectionHead";
 
 const useStyles = makeStyles({
@@ -24,38 +28,49 @@ export function SectionEditor({ hubId, twin, section }: { hubId: string; twin: T
   const key = draftKey(hubId, twin.deviceId, section);
   const draft = useDrafts((store) => store.drafts[key]);
   const [reviewing, setReviewing] = useState(false);
+  const [merging, setMerging] = useState(false);
+  const [again, setAgain] = useState(false);
   const [said, setSaid] = useState<string | null>(null);
   const { running, error, setError, run } = useTask();
 
   const newest = twin[section];
+  const limit = limitOf(section);
   const behind = draft !== undefined && isBehind(draft, newest);
-  const reviewed = draft ? review(draft) : null;
-  const refused = error?.code === "PreconditionFailed";
+  const reviewed = draft ? review(draft, limit) : null;
   const isDesired = section === "desired";
+  const stored = isDesired ? twin.desiredSize : twin.tagsSize;
+  const mine = draft ? parseText(draft.text) : null;
 
+  const applied = () => {
+    setDraft(key, null);
+    setReviewing(false);
+    setMerging(false);
+    setAgain(false);
+    setSaid(t("twin.applied"));
+  };
   const apply = () =>
     void run(async () => {
       if (!draft || reviewed?.kind !== "patch") return;
-      try {
-        await updateTwin(twin.deviceId, section, reviewed.patch, etagFor(draft, newest, twin.etag));
-        setDraft(key, null);
-        setReviewing(false);
-        setSaid(t("twin.applied"));
-      } catch (thrown) {
-        // Whoever was faster has changed the twin: show what it is now beside the refusal.
-        await readTwin(twin.deviceId).catch(() => undefined);
-        throw thrown;
-      }
+      const etag = etagFor(draft, newest, twin.etag);
+      const ended = await applyPatchTo({ ...twin, etag }, section, reviewed.patch, draft.base);
+      if (ended === "applied") applied();
+      else setMerging(true);
     });
-
-  const onTop = () => {
-    if (draft) setDraft(key, rebase(draft, newest, twin.etag));
-    setError(null);
-  };
   const discard = () => {
     setDraft(key, null);
     setReviewing(false);
     setError(null);
+  };
+  const setText = (text: string) => {
+    typed(key, text, twin, section);
+    setReviewing(false);
+    setSaid(null);
+    setError(null);
+  };
+  const submit = () => {
+    if (behind && reviewed?.kind === "patch") setMerging(true);
+    else if (reviewing) apply();
+    else setReviewing(true);
   };
 
   return (
@@ -63,8 +78,8 @@ export function SectionEditor({ hubId, twin, section }: { hubId: string; twin: T
       <SectionHead
         title={t(`twin.${section}`)}
         {...(isDesired ? { version: twin.desiredVersion } : {})}
-        size={isDesired ? twin.desiredSize : twin.tagsSize}
-        limit={isDesired ? PROPERTIES_LIMIT : TAGS_LIMIT}
+        size={reviewed && reviewed.kind !== "invalid" ? reviewed.size : stored}
+        limit={limit}
       />
       <JsonEditor
         className={styles.editor}
@@ -72,44 +87,58 @@ export function SectionEditor({ hubId, twin, section }: { hubId: string; twin: T
         label={t("twin.editorLabel", { section: t(`twin.${section}`) })}
         testId={`twin-${section}-editor`}
         numbered
-        onChange={(text) => {
-          typed(key, text, twin, section);
-          setReviewing(false);
-          setSaid(null);
-          if (!refused) setError(null);
-        }}
-        onSubmit={() => (reviewing ? apply() : setReviewing(true))}
+        onChange={setText}
+        onSubmit={submit}
       />
-      {behind || (refused && draft) ? (
+      {isDesired ? (
+        <TemplateBar
+          kind="twin"
+          button={t("templates.into")}
+          canFill={mine === null || mine.ok}
+          onFilled={(_, text) => {
+            const patch = parseText(text);
+            if (patch.ok) setText(pretty(applyPatch(mine?.ok ? mine.value : newest, patch.value)));
+          }}
+          draft={
+            reviewed?.kind === "patch" ? { name: "", use: { kind: "twin", section }, body: pretty(reviewed.patch), variables: [] } : null
+          }
+        />
+      ) : null}
+      {behind ? (
         <MessageBar intent="warning" layout="multiline" data-testid="twin-conflict">
-          <MessageBarBody>{refused ? t("twin.refused") : t("twin.behind")}</MessageBarBody>
+          <MessageBarBody>{reviewed?.kind === "invalid" ? t("twin.behindInvalid") : t("twin.behind")}</MessageBarBody>
           <MessageBarActions>
-            <Button size="small" onClick={onTop} data-testid="twin-rebase">
-              {t("twin.onTop")}
+            <Button
+              size="small"
+              appearance="primary"
+              disabled={reviewed === null || reviewed.kind === "invalid"}
+              onClick={() => setMerging(true)}
+              data-testid="twin-merge"
+            >
+              {t("merge.open")}
             </Button>
           </MessageBarActions>
         </MessageBar>
-      ) : null}
-      {behind ? (
-        <>
-          <Text size={200}>{t("twin.newest")}</Text>
-          <JsonLines className={styles.patch} value={newest} label={t("twin.newest")} />
-        </>
       ) : null}
       {reviewed?.kind === "invalid" ? (
         <Text size={200} role="status">
           {t(`twin.invalid.${reviewed.reason}`, { detail: reviewed.detail })}
         </Text>
       ) : null}
-      {reviewing && reviewed?.kind === "patch" ? (
+      {reviewed?.kind === "tooLarge" ? (
+        <MessageBar intent="error" data-testid="twin-too-large">
+          <MessageBarBody>{t("twin.tooLarge", { size: formatBytes(reviewed.size), limit: formatBytes(limit) })}</MessageBarBody>
+        </MessageBar>
+      ) : null}
+      {reviewing && !behind && reviewed?.kind === "patch" ? (
         <>
           <Text size={200}>{t("twin.patchText")}</Text>
           <JsonLines className={styles.patch} value={reviewed.patch} label={t("twin.patch")} testId="twin-patch" />
         </>
       ) : null}
-      <ErrorBar error={refused ? null : error} what={t("errors.apply")} onDismiss={() => setError(null)} />
+      <ErrorBar error={merging ? null : error} what={t("errors.apply")} onDismiss={() => setError(null)} />
       <div className={styles.actions}>
-        {reviewing && reviewed?.kind === "patch" ? (
+        {reviewing && !behind && reviewed?.kind === "patch" ? (
           <Button
             appearance="primary"
             disabled={running}
@@ -121,8 +150,8 @@ export function SectionEditor({ hubId, twin, section }: { hubId: string; twin: T
           </Button>
         ) : (
           <Button
-            disabled={reviewed?.kind !== "patch"}
-            appearance={reviewed?.kind === "patch" ? "primary" : "secondary"}
+            disabled={behind || reviewed?.kind !== "patch"}
+            appearance={!behind && reviewed?.kind === "patch" ? "primary" : "secondary"}
             onClick={() => setReviewing(true)}
             data-testid={isDesired ? "twin-review" : "twin-review-tags"}
           >
@@ -135,9 +164,36 @@ export function SectionEditor({ hubId, twin, section }: { hubId: string; twin: T
           </Button>
         ) : null}
         <Text size={200} role="status">
-          {said ?? (reviewed?.kind === "unchanged" ? t("twin.unchanged") : null)}
+          {said ?? (reviewed?.kind === "unchanged" && !behind ? t("twin.unchanged") : null)}
         </Text>
       </div>
+      {merging && draft && mine?.ok ? (
+        <MergeDialog
+          base={draft.base}
+          theirs={newest}
+          mine={mine.value}
+          limit={limit}
+          again={again}
+          running={running}
+          error={error}
+          onClose={() => {
+            setMerging(false);
+            setAgain(false);
+            setError(null);
+          }}
+          onTake={(merged) => {
+            setDraft(key, { text: pretty(merged), base: newest, etag: twin.etag });
+            setReviewing(false);
+            setMerging(false);
+          }}
+          onApply={(patch) =>
+            void run(async () => {
+              if (patch === null || (await applyPatchTo(twin, section, patch, newest)) === "applied") applied();
+              else setAgain(true);
+            })
+          }
+        />
+      ) : null}
     </section>
   );
 }

@@ -1,40 +1,35 @@
 import { create } from "zustand";
 import type { JsonValue, TwinSection, TwinView } from "../../ipc";
-import { applyPatch, deepEqual, diffToPatch, firstNull, isObject } from "../../lib/json-patch";
-import { parseText, pretty } from "../../lib/json-text";
+import { deepEqual, diffToPatch, firstNull, isObject } from "../../lib/json-patch";
+import { parseText, PROPERTIES_LIMIT, pretty, TAGS_LIMIT } from "../../lib/json-text";
+import { twinSize } from "../../lib/twin-size";
 
 /** What a person has typed, and what it was typed over. */
 export type Draft = { text: string; base: JsonValue; etag: string };
 
 export type Reviewed =
-  | { kind: "unchanged" }
+  | { kind: "unchanged"; size: number }
   | { kind: "invalid"; reason: "syntax" | "notObject" | "null"; detail: string }
-  | { kind: "patch"; patch: JsonValue };
+  | { kind: "tooLarge"; size: number }
+  | { kind: "patch"; patch: JsonValue; size: number };
 
-/** The exact patch that the draft stands for. */
-export function review(draft: Draft): Reviewed {
+export const limitOf = (section: TwinSection): number => (section === "tags" ? TAGS_LIMIT : PROPERTIES_LIMIT);
+
+/** The exact patch that the draft stands for, and the section's size with it. */
+export function review(draft: Draft, limit: number): Reviewed {
   const parsed = parseText(draft.text);
   if (!parsed.ok) return { kind: "invalid", reason: "syntax", detail: parsed.message };
   if (!isObject(parsed.value)) return { kind: "invalid", reason: "notObject", detail: "" };
   const nullAt = firstNull(parsed.value);
   if (nullAt !== null) return { kind: "invalid", reason: "null", detail: nullAt };
+  const size = twinSize(parsed.value);
   const patch = diffToPatch(draft.base, parsed.value);
-  return patch === null ? { kind: "unchanged" } : { kind: "patch", patch };
+  if (patch === null) return { kind: "unchanged", size };
+  return size > limit ? { kind: "tooLarge", size } : { kind: "patch", patch, size };
 }
 
 /** True when someone else changed what this draft was typed over. */
 export const isBehind = (draft: Draft, newest: JsonValue): boolean => !deepEqual(draft.base, newest);
-
-/**
- * The person's own changes, put on top of the newest value. A text that is not JSON yet is kept as
- * it is; its changes count from the newest value from then on.
- */
-export function rebase(draft: Draft, newest: JsonValue, etag: string): Draft {
-  const reviewed = review(draft);
-  if (reviewed.kind === "invalid") return { ...draft, base: newest, etag };
-  const value = reviewed.kind === "patch" ? applyPatch(newest, reviewed.patch) : newest;
-  return { text: pretty(value), base: newest, etag };
-}
 
 /** An etag that moved without touching this section, e.g. by another section, is no conflict. */
 export const etagFor = (draft: Draft, newest: JsonValue, etag: string): string => (isBehind(draft, newest) ? draft.etag : etag);
