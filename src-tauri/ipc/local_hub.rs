@@ -62,3 +62,10 @@ pub(super) async fn export_ca(handle: AppHandle, app: State<'_, App>) -> Result<
     app.export_ca(&file).await?;
     Ok(Some(file.display().to_string()))
 }
+
+/// Starts the local hub anew where it runs.
+#[tauri::command]
+#[specta::specta]
+pub(super) async fn set_local_limits(app: State<'_, App>, on: bool) -> Result<()> {
+    app.set_local_limits(on).await
+}

@@ -44,6 +44,7 @@ pub(crate) fn commands() -> Builder<tauri::Wry> {
             local_hub::local_refusals,
             local_hub::copy_local_connection_string,
             local_hub::export_ca,
+            local_hub::set_local_limits,
             devices::list_devices,
             devices::create_device,
             devices::delete_devices,

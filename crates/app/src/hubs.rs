@@ -227,7 +227,7 @@ impl App {
         let mut local = self.0.local.lock().await;
         if local.is_none() {
             self.set_local_state(|state| state.status = LocalHubStatus::Starting);
-            match LocalHub::start(self.0.local_config.clone()).await {
+            match LocalHub::start(self.local_config()).await {
                 Ok(hub) => {
                     let addresses = hub.addresses().clone();
                     self.set_local_state(|state| {
@@ -263,7 +263,7 @@ impl App {
             tls: trust::only(&hub.addresses().ca_file)?,
             mqtt_port: hub.addresses().mqtt_port,
             source: watch::Source::Events(hub.subscribe()),
-            is_limited: self.0.local_config.limits.is_some(),
+            is_limited: self.local_config().limits.is_some(),
         };
         self.switch_to(self.local_saved(), reach).await
     }

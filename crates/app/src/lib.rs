@@ -31,6 +31,7 @@ mod updates;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -38,7 +39,7 @@ use std::{
 pub use error::{AppError, Code, Result};
 use hub_protocol::Timestamp;
 pub use hubs::check_connection_string;
-use local_hub::{LocalHub, LocalHubConfig};
+use local_hub::{Limits, LocalHub, LocalHubConfig};
 use rusqlite::OptionalExtension;
 pub use templates::check_template;
 use tokio::sync::mpsc;
@@ -46,6 +47,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use view::{AppEvent, AppState, LocalHubState, LocalHubStatus, SavedHub, Settings, Theme};
 
 use crate::{credentials::Credentials, db::Db, events::Events, open_hub::OpenHub, package_server::PackageServer};
+
+const THEME: &str = "theme";
+const LOCAL_LIMITS: &str = "local_limits";
 
 /// The application behind the window. A handle.
 #[derive(Clone)]
@@ -108,11 +112,13 @@ impl App {
         let db = Db::open(&dir.join("twindeck.db"))?;
         let loaded = db.call(|sql| {
             updates::mark_interrupted(sql)?;
-            let theme: Option<String> = sql
-                .query_row("SELECT value FROM settings WHERE key = 'theme'", [], |row| row.get(0))
-                .optional()?;
+            let setting = |key: &str| -> Result<Option<String>> {
+                let select = "SELECT value FROM settings WHERE key = ?1";
+                Ok(sql.query_row(select, [key], |row| row.get(0)).optional()?)
+            };
             let settings = Settings {
-                theme: theme.and_then(db::from_text).unwrap_or_default(),
+                theme: setting(THEME)?.and_then(db::from_text).unwrap_or_default(),
+                local_limits: setting(LOCAL_LIMITS)?.is_some_and(|value| value == "true"),
             };
             Ok((settings, models::load(sql)?))
         });
@@ -173,16 +179,40 @@ impl App {
 
     pub async fn set_theme(&self, theme: Theme) -> Result<()> {
         lock(&self.0.settings).theme = theme;
+        self.keep_setting(THEME, db::to_text(&theme)).await
+    }
+
+    /// Starts the local hub anew where it runs: it reads its limits when it starts.
+    pub async fn set_local_limits(&self, on: bool) -> Result<()> {
+        lock(&self.0.settings).local_limits = on;
+        self.keep_setting(LOCAL_LIMITS, on.to_string()).await?;
+        if self.local_hub_state().status == LocalHubStatus::Running {
+            self.stop_local_hub().await?;
+            self.start_local_hub().await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_setting(&self, key: &'static str, value: String) -> Result<()> {
         let store = move |sql: &rusqlite::Connection| {
             sql.execute(
-                "INSERT OR REPLACE INTO settings (key, value) VALUES ('theme', ?1)",
-                [db::to_text(&theme)],
+                "INSERT OR REPLACE INTO settings (key, value) VALUES (?1, ?2)",
+                [key, &value],
             )?;
             Ok(())
         };
         self.0.db.call(store).await?;
         self.0.events.state_changed();
         Ok(())
+    }
+
+    /// What the local hub starts with.
+    fn local_config(&self) -> LocalHubConfig {
+        let limits = lock(&self.0.settings).local_limits.then(|| Limits::s1(NonZeroU32::MIN));
+        LocalHubConfig {
+            limits: limits.or(self.0.local_config.limits),
+            ..self.0.local_config.clone()
+        }
     }
 
     /// Closes the open hub and stops the local one; what is under way is kept and resumed.

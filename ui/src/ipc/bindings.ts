@@ -28,6 +28,8 @@ export const commands = {
 	copyLocalConnectionString: (deviceId: string | null) => __TAURI_INVOKE<null>("copy_local_connection_string", { deviceId }),
 	/**  Where the certificate was written; `None` when the person closed the dialog. */
 	exportCa: () => __TAURI_INVOKE<string | null>("export_ca"),
+	/**  Starts the local hub anew where it runs. */
+	setLocalLimits: (on: boolean) => __TAURI_INVOKE<null>("set_local_limits", { on }),
 	listDevices: (offset: number, limit: number) => __TAURI_INVOKE<DevicePage>("list_devices", { offset, limit }),
 	createDevice: (deviceId: string) => __TAURI_INVOKE<null>("create_device", { deviceId }),
 	deleteDevices: (deviceIds: string[]) => __TAURI_INVOKE<BulkResult>("delete_devices", { deviceIds }),
@@ -340,7 +342,9 @@ export type FleetTotals = {
 export type FleetWork = "creating" | "starting" | "stopping" | "deleting";
 
 /**  Something in the life of a device; `at` is when it was seen here, or begun. */
-export type HistoryEntry = { kind: "twin"; id: number; at: string; change: TwinChange } | { kind: "call"; id: number; at: string; call: MethodCall } | { kind: "update"; id: number; at: string; stage: UpdateStage; packageName: string; reason: string | null };
+export type HistoryEntry = { kind: "twin"; id: number; at: string; change: TwinChange } | { kind: "call"; id: number; at: string; call: MethodCall } | { kind: "update"; id: number; at: string; stage: UpdateStage; packageName: string; reason: string | null } | 
+/**  Its part in a job. */
+{ kind: "job"; id: number; at: string; jobId: string; title: string; state: JobState; reason: string | null };
 
 /**  The newest first. */
 export type HistoryPage = {
@@ -687,6 +691,8 @@ export type SecretPlace = "keychain" |
 
 export type Settings = {
 	theme: Theme,
+	/**  The local hub keeps the rates and the daily quota of one S1 unit. */
+	localLimits: boolean,
 };
 
 /**  One simulated device, looked at. */

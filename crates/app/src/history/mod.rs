@@ -34,7 +34,11 @@ const SELECTS: &str = "
     SELECT 'call', id, document ->> 'startedAt', document FROM method_calls WHERE hub_id = ?1 AND device_id = ?2
     UNION ALL
     SELECT 'update', u.id, u.started_at, json_object('stage', d.stage, 'packageName', u.package_name, 'reason', d.reason)
-    FROM updates u JOIN update_devices d ON d.update_id = u.id AND d.device_id = ?2 WHERE u.hub_id = ?1";
+    FROM updates u JOIN update_devices d ON d.update_id = u.id AND d.device_id = ?2 WHERE u.hub_id = ?1
+    UNION ALL
+    SELECT 'job', d.document ->> 'number', coalesce(d.document ->> 'startedAt', j.created_at),
+        json_object('jobId', j.id, 'title', j.document ->> 'title', 'state', d.state, 'reason', d.document ->> 'reason')
+    FROM job_devices d JOIN jobs j ON j.hub_id = d.hub_id AND j.id = d.job_id WHERE d.hub_id = ?1 AND d.device_id = ?2";
 
 struct Row {
     kind: String,
@@ -95,6 +99,16 @@ impl App {
                     Some(serde_json::Value::String(text)) => Some(text),
                     _ => None,
                 };
+                if kind == "job" {
+                    return Some(HistoryEntry::Job {
+                        id,
+                        at,
+                        job_id: text("jobId")?,
+                        title: text("title").unwrap_or_default(),
+                        state: text("state").and_then(from_text)?,
+                        reason: text("reason"),
+                    });
+                }
                 HistoryEntry::Update {
                     id,
                     at,

@@ -157,7 +157,12 @@ impl Board {
             sha256: None,
         };
         let act = work.act(Some(&any));
-        let devices = count(entries.len());
+        // Picked ids that are gone count too: they fail with their reason.
+        let devices = match target {
+            JobTarget::Devices { .. } => count(target::resolve(&self.0.table, target)?.len()),
+            JobTarget::Query { .. } => count(entries.len()),
+        };
+        let gone = devices - count(entries.len());
         let is_limited = runner == JobRunner::Hub || self.0.rates.is_limited();
         let (differences, unchanged) = match &act {
             Ok(work::Act::Twin(patch)) => target::differences(&entries, patch),
@@ -165,22 +170,19 @@ impl Board {
         };
         let connected = count(target::connected(&entries));
         let mut notes = Vec::new();
-        if connected < devices && matches!(act, Ok(work::Act::Method(_))) {
-            notes.push(match runner {
-                JobRunner::Hub => format!(
-                    "{} devices are offline: the hub counts them as failed.",
-                    devices - connected
-                ),
-                JobRunner::Here => format!(
-                    "{} devices are offline: they are asked when they come back.",
-                    devices - connected
-                ),
+        let offline = devices - gone - connected;
+        if offline > 0 && matches!(act, Ok(work::Act::Method(_))) {
+            notes.push(match (runner, offline) {
+                (JobRunner::Hub, 1) => "1 device is offline: the hub counts it as failed.".into(),
+                (JobRunner::Hub, _) => format!("{offline} devices are offline: the hub counts them as failed."),
+                (JobRunner::Here, 1) => "1 device is offline: it is asked when it comes back.".into(),
+                (JobRunner::Here, _) => format!("{offline} devices are offline: they are asked when they come back."),
             });
         }
-        if let JobTarget::Devices { ids } = target
-            && ids.len() > entries.len()
-        {
-            notes.push(format!("{} of the ids are not on this hub.", ids.len() - entries.len()));
+        match gone {
+            0 => {}
+            1 => notes.push("1 of the ids is not on this hub.".into()),
+            _ => notes.push(format!("{gone} of the ids are not on this hub.")),
         }
         let problem = match (act, runner) {
             (Err(problem), _) => Some(problem),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use specta::Type;
 
-use super::{JsonValue, MethodCall, UpdateStage};
+use super::{JobState, JsonValue, MethodCall, UpdateStage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
@@ -66,6 +66,16 @@ pub enum HistoryEntry {
         stage: UpdateStage,
         #[serde(rename = "packageName")]
         package_name: String,
+        reason: Option<String>,
+    },
+    /// Its part in a job.
+    Job {
+        id: u32,
+        at: String,
+        #[serde(rename = "jobId")]
+        job_id: String,
+        title: String,
+        state: JobState,
         reason: Option<String>,
     },
 }

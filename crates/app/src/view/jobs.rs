@@ -114,7 +114,7 @@ pub struct NewJob {
     pub runner: JobRunner,
     /// ISO 8601; now when absent or past; at most 168 hours ahead.
     pub start_at: Option<String>,
-    /// For the hub the time of the whole job, for us the time of each device. Minutes.
+    /// From its start on; devices that are not done by then count as failed.
     pub max_minutes: u32,
     /// How many devices the person was shown. A job that deletes or disables is refused when it
     /// is another number by now.

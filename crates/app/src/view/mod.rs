@@ -186,8 +186,11 @@ pub enum Theme {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
 pub struct Settings {
     pub theme: Theme,
+    /// The local hub keeps the rates and the daily quota of one S1 unit.
+    pub local_limits: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Type)]

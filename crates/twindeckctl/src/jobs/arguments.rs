@@ -202,7 +202,7 @@ pub(crate) struct Order {
     /// When to start, such as 2026-01-31T14:30:00Z; at most 168 hours ahead
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
-    /// Minutes each device has; for a hub's job, the whole job
+    /// Minutes from its start; devices that are not done by then count as failed
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_080))]
     pub(crate) max_minutes: u32,
     /// Say what it would do, and do nothing
