@@ -2,6 +2,7 @@ import type { AppError, AppEvent, AppState, LocalHubCounters } from "../ipc";
 import { applyCall, type Calls } from "./calls";
 import { applyDevices, type DeviceTable, emptyTable } from "./device-table";
 import { applyConsole, applyFleets, applyStates, type Console, type Dots, type Fleets, noFleets } from "./fleets";
+import { applyJobs, type Jobs, noJobs } from "./jobs";
 import { addReading, applyLines, type Protocol } from "./local-hub";
 import { applyTwin, type Twins } from "./twins";
 import { applyUpdate, noUpdates, type Updates } from "./updates";
@@ -15,6 +16,7 @@ export type Model = {
   twins: Twins;
   calls: Calls;
   updates: Updates;
+  jobs: Jobs;
   /** Of the local hub, while they are watched; the newest last. */
   counters: LocalHubCounters[];
   protocol: Protocol | null;
@@ -33,6 +35,7 @@ export const emptyModel = (): Model => ({
   twins: {},
   calls: {},
   updates: noUpdates,
+  jobs: noJobs,
   counters: [],
   protocol: null,
   fleets: noFleets,
@@ -58,13 +61,16 @@ export function applyEvent(model: Model, event: AppEvent, now: number): Model {
     case "devices":
       return { ...model, app: withCounts(model.app, event), devices: applyDevices(model.devices, event) };
     case "devicesReset":
-      return { ...model, readings: model.readings + 1 };
+      // What was told of jobs may be old by now, too.
+      return { ...model, jobs: noJobs, readings: model.readings + 1 };
     case "twin":
       return { ...model, twins: applyTwin(model.twins, event.twin, event.changed, now) };
     case "method":
       return { ...model, calls: applyCall(model.calls, event.call) };
     case "update":
       return { ...model, updates: applyUpdate(model.updates, event.update, event.devices) };
+    case "jobs":
+      return { ...model, jobs: applyJobs(model.jobs, event.jobs) };
     case "counters":
       return { ...model, counters: addReading(model.counters, event.counters) };
     case "protocol":

@@ -26,14 +26,16 @@ const useStyles = makeStyles({
   body: { flexGrow: 1, minHeight: 0, overflow: "auto", display: "flex", flexDirection: "column" },
 });
 
-type Props = { deviceId: string; twin: ReactNode; methods: ReactNode };
+const tabs = ["twin", "methods", "jobs"] as const;
 
-export function DevicePage({ deviceId, twin, methods }: Props) {
+type Props = { deviceId: string } & Record<(typeof tabs)[number], ReactNode>;
+
+export function DevicePage({ deviceId, ...content }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   const navigate = useNavigate();
   const [params, setParams] = useSearchParams();
-  const tab = params.get("tab") === "methods" ? "methods" : "twin";
+  const tab = tabs.find((known) => known === params.get("tab")) ?? "twin";
   const row = useStore((model) => model.devices.rows.get(deviceId));
   const reading = useStore((model) => model.devices.loading || model.devices.ids.length < model.devices.total);
   const { running, error, setError, run } = useTask();
@@ -118,17 +120,16 @@ export function DevicePage({ deviceId, twin, methods }: Props) {
       <TabList
         className={styles.tabs}
         selectedValue={tab}
-        onTabSelect={(_, data) => setParams(data.value === "methods" ? { tab: "methods" } : {}, { replace: true })}
+        onTabSelect={(_, data) => setParams(data.value === "twin" ? {} : { tab: String(data.value) }, { replace: true })}
       >
-        <Tab value="twin" data-testid="device-tab-twin">
-          {t("device.twin")}
-        </Tab>
-        <Tab value="methods" data-testid="device-tab-methods">
-          {t("device.methods")}
-        </Tab>
+        {tabs.map((known) => (
+          <Tab key={known} value={known} data-testid={`device-tab-${known}`}>
+            {t(`device.${known}`)}
+          </Tab>
+        ))}
       </TabList>
       <div className={styles.body} role="tabpanel">
-        {tab === "twin" ? twin : methods}
+        {content[tab]}
       </div>
     </>
   );
