@@ -48,7 +48,7 @@ export function readStart(text: string, zone: string, now: number): Start {
   const wall = Date.UTC(year, month - 1, day, hour, minute, seconds);
   // The 31st of a month without one would become the 1st of the next.
   const read = new Date(wall);
-  if (read.getUTCDate() !== day || read.getUTCHours() !== hour || minute > 59 || seconds > 59) return refuse("unreadable");
+  if (read.getUTCMonth() !== month - 1 || read.getUTCDate() !== day || read.getUTCHours() !== hour || minute > 59 || seconds > 59) return refuse("unreadable");
   const [first, later] = moments(wall, zone);
   if (first === undefined) return refuse("skipped");
   const ms = first <= now && later !== undefined ? later : first;
