@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -87,7 +88,7 @@ export class App {
     this.browser = await remote({
       hostname: DRIVER.hostname,
       port: Number(DRIVER.port),
-      logLevel: "silent",
+      logLevel: process.env.WD_LOG ?? "silent",
       connectionRetryCount: 0,
       capabilities: {
         browserName: "wry",
@@ -246,6 +247,24 @@ export class App {
     // Two frames, so that what was just changed is drawn.
     await this.browser.executeAsync((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())));
     await this.browser.saveScreenshot(join(SHOTS, `${name}.png`));
+  }
+
+  /** What axe finds wrong with the screen as it is drawn now must be nothing. */
+  async accessible(what) {
+    const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+    await this.evaluate((source) => {
+      if (window.axe) return;
+      const script = document.createElement("script");
+      script.textContent = source;
+      document.head.append(script);
+    }, axe);
+    const found = await this.browser.executeAsync((done) => {
+      window.axe.run(document, { resultTypes: ["violations"], rules: { region: { enabled: false } } }).then(
+        ({ violations }) => done(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 240)).join(" | ")}`)),
+        (error) => done([String(error)]),
+      );
+    });
+    assert.deepEqual(found, [], `${what} is accessible`);
   }
 
   /** One picture a theme and size; ends as it began: light and wide. */

@@ -1,7 +1,9 @@
-import { makeStyles, tokens } from "@fluentui/react-components";
+import { Link, makeStyles, tokens } from "@fluentui/react-components";
 import { useTranslation } from "react-i18next";
+import { useNavigate } from "react-router";
 import { formatAbsolute, formatAgo } from "../lib/format";
 import { useNow } from "../lib/use-now";
+import { underWay } from "../store/jobs";
 import { useActiveHub, useStore } from "../store/store";
 
 const useStyles = makeStyles({
@@ -18,6 +20,7 @@ const useStyles = makeStyles({
     borderTop: `1px solid ${tokens.colorNeutralStroke2}`,
   },
   host: { overflow: "hidden", textOverflow: "ellipsis" },
+  jobs: { fontSize: "inherit" },
   end: { marginLeft: "auto" },
 });
 
@@ -28,6 +31,8 @@ export function StatusBar() {
   const version = useStore((model) => model.app?.version);
   const table = useStore((model) => model.devices);
   const now = useNow(1000);
+  const navigate = useNavigate();
+  const jobs = useStore((model) => underWay(model.jobs).length);
   if (!active) {
     return (
       <footer className={styles.root}>
@@ -47,6 +52,11 @@ export function StatusBar() {
       <span data-testid="connected-count" data-connected={connected} data-total={total}>
         {t("status.devices", { connected, total })}
       </span>
+      {jobs > 0 ? (
+        <Link className={styles.jobs} onClick={() => void navigate("/jobs")} data-testid="running-jobs" data-count={jobs}>
+          {t("jobs.running", { count: jobs })}
+        </Link>
+      ) : null}
       {active.hub.secretPlace === "session" ? (
         <span title={t("status.sessionKeyTitle")} data-testid="session-key">
           {t("status.sessionKey")}

@@ -4,8 +4,12 @@ import { useNavigate } from "react-router";
 import { type Fleet, ipc } from "../ipc";
 import { withLoad } from "../store/confirm";
 import { countOf, runningOf } from "../store/fleets";
+import { underWay } from "../store/jobs";
 import { closeHub, openHub, readDevices, setTheme, startLocalHub, stopLocalHub, useStore } from "../store/store";
-import { openDialog, useUi } from "../store/ui";
+import { openDialog, orderJob, useUi } from "../store/ui";
+
+/** Jobs under way that are listed by name. */
+const MOST_JOBS = 20;
 
 export type PaletteEntry = {
   id: string;
@@ -21,6 +25,7 @@ export function usePaletteActions(): PaletteEntry[] {
   const app = useStore((model) => model.app);
   const fleets = useStore((model) => model.fleets.list);
   const selected = useUi((ui) => ui.selected);
+  const jobs = useStore((model) => model.jobs);
   return useMemo(() => {
     const entries: PaletteEntry[] = [];
     const add = (group: PaletteEntry["group"], id: string, label: string, run: () => void, note?: string) =>
@@ -34,9 +39,19 @@ export function usePaletteActions(): PaletteEntry[] {
           openDialog({ kind: "updateFirmware", deviceIds: [...selected].sort() }),
         );
       }
+      add("actions", "new-job", t("jobs.new"), () => void navigate("/jobs/new"));
+      if (selected.size > 0) {
+        add("actions", "run-job", t("devices.runJob", { count: selected.size }), () => {
+          orderJob({ ids: [...selected].sort(), source: "selection" });
+          void navigate("/jobs/new");
+        });
+      }
       add("actions", "simulated", t("devices.addSimulated"), () => openDialog({ kind: "addSimulated" }));
       add("actions", "create", t("devices.create"), () => openDialog({ kind: "createDevice" }), t("keys.create"));
       add("actions", "reread", t("devices.reread"), () => void readDevices(), t("keys.reread"));
+    }
+    for (const job of app?.active ? underWay(jobs).slice(-MOST_JOBS) : []) {
+      add("screens", `job/${job.id}`, t("jobs.openNamed", { title: job.title }), () => void navigate(`/jobs/${encodeURIComponent(job.id)}`));
     }
     for (const fleet of app?.active ? (fleets ?? []) : []) {
       const open = () => void navigate(`/simulator/fleets/${fleet.id}`);
@@ -74,6 +89,7 @@ export function usePaletteActions(): PaletteEntry[] {
 
     if (app?.active) add("screens", "devices", t("nav.devices"), () => void navigate("/devices"));
     add("screens", "simulator", t("nav.simulator"), () => void navigate("/simulator"));
+    if (app?.active) add("screens", "jobs", t("nav.jobs"), () => void navigate("/jobs"));
     add("screens", "models", t("models.title"), () => void navigate("/simulator/models"));
     add("screens", "updates", t("nav.updates"), () => void navigate("/updates"));
     add("screens", "local", t("nav.localHub"), () => void navigate("/local-hub"));
@@ -84,7 +100,7 @@ export function usePaletteActions(): PaletteEntry[] {
     }
     if (app?.active) add("hubs", "close", t("hubs.close"), () => quietly(closeHub()));
     return entries;
-  }, [app, fleets, selected, navigate, t]);
+  }, [app, fleets, jobs, selected, navigate, t]);
 }
 
 const startFleet = async (fleet: Fleet, submit: (count: number) => string) => {

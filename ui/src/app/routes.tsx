@@ -2,6 +2,10 @@ import { createHashRouter, Navigate, useParams } from "react-router";
 import { DevicePage } from "../features/device/DevicePage";
 import { DevicesPage } from "../features/devices/DevicesPage";
 import { HistoryTab } from "../features/history/HistoryTab";
+import { DeviceJobs } from "../features/jobs/DeviceJobs";
+import { JobPage } from "../features/jobs/JobPage";
+import { JobsPage } from "../features/jobs/JobsPage";
+import { NewJobPage } from "../features/jobs/NewJobPage";
 import { LocalHubPage } from "../features/local-hub/LocalHubPage";
 import { MethodsTab } from "../features/methods/MethodsTab";
 import { FleetPage } from "../features/simulator/FleetPage";
@@ -32,6 +36,7 @@ function DeviceRoute() {
       twin={<TwinTab key={id} deviceId={id} watch={watch} />}
       methods={<MethodsTab key={id} deviceId={id} />}
       history={<HistoryTab key={`${hubId}/${id}`} deviceId={id} />}
+      jobs={<DeviceJobs key={id} deviceId={id} />}
     />
   );
 }
@@ -47,6 +52,9 @@ export const router = createHashRouter([
       { path: "simulator/models", element: <ModelsPage /> },
       { path: "simulator/models/:model", element: <ModelsPage /> },
       { path: "simulator", element: <SimulatorPage />, children: [{ path: "fleets/:fleet", element: <FleetPage /> }] },
+      { path: "jobs", element: <JobsPage /> },
+      { path: "jobs/new", element: <NewJobPage /> },
+      { path: "jobs/:id", element: <JobPage /> },
       { path: "updates", element: <UpdatesPage /> },
       { path: "updates/:id", element: <UpdatePage /> },
       { path: "local-hub", element: <LocalHubPage /> },

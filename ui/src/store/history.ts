@@ -6,7 +6,8 @@ export type LookedAt = { deviceId: string; news: number } | null;
 export const noteHistory = (looked: LookedAt, deviceIds: string[]): LookedAt =>
   looked && deviceIds.includes(looked.deviceId) ? { ...looked, news: looked.news + 1 } : looked;
 
-export const entryKey = ({ kind, id }: HistoryEntry): string => `${kind}-${id}`;
+/** A job's part is known by its job: the number of a device is the same in many. */
+export const entryKey = (entry: HistoryEntry): string => (entry.kind === "job" ? `job-${entry.jobId}` : `${entry.kind}-${entry.id}`);
 
 /** The newest page, read again, with the older ones that are known. */
 export function withNewest(known: HistoryPage | null, newest: HistoryPage): HistoryPage {

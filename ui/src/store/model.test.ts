@@ -17,7 +17,7 @@ const state = (hub: ActiveHub | null): AppState => ({
   active: hub,
   keychain: { available: true, message: null },
   localHub: { status: "stopped", hostName: "", mqttPort: 0, httpsPort: 0, caFile: "", dataDir: "", note: null, error: null },
-  settings: { theme: "system" },
+  settings: { theme: "system", localLimits: false },
 });
 const device = { deviceId: "a", enabled: true, connected: true, connectionChangedAt: null, lastActivityAt: null, firmwareStatus: null, simulated: null, fleet: null, model: null, version: 1 };
 

@@ -3,6 +3,7 @@ import { applyCall, type Calls } from "./calls";
 import { applyDevices, type DeviceTable, emptyTable } from "./device-table";
 import { applyConsole, applyFleets, applyStates, type Console, type Dots, type Fleets, noFleets } from "./fleets";
 import { type LookedAt, noteHistory } from "./history";
+import { applyJobs, type Jobs, noJobs } from "./jobs";
 import { addReading, applyLines, type Protocol } from "./local-hub";
 import { applyTwin, type Twins } from "./twins";
 import { applyUpdate, noUpdates, type Updates } from "./updates";
@@ -18,6 +19,7 @@ export type Model = {
   updates: Updates;
   /** The device whose history is looked at. */
   history: LookedAt;
+  jobs: Jobs;
   /** Of the local hub, while they are watched; the newest last. */
   counters: LocalHubCounters[];
   protocol: Protocol | null;
@@ -37,6 +39,7 @@ export const emptyModel = (): Model => ({
   calls: {},
   updates: noUpdates,
   history: null,
+  jobs: noJobs,
   counters: [],
   protocol: null,
   fleets: noFleets,
@@ -62,7 +65,8 @@ export function applyEvent(model: Model, event: AppEvent, now: number): Model {
     case "devices":
       return { ...model, app: withCounts(model.app, event), devices: applyDevices(model.devices, event) };
     case "devicesReset":
-      return { ...model, readings: model.readings + 1 };
+      // What was told of jobs may be old by now, too.
+      return { ...model, jobs: noJobs, readings: model.readings + 1 };
     case "twin":
       return { ...model, twins: applyTwin(model.twins, event.twin, event.changed, now) };
     case "method":
@@ -78,6 +82,9 @@ export function applyEvent(model: Model, event: AppEvent, now: number): Model {
           event.devices.map(({ deviceId }) => deviceId),
         ),
       };
+    case "jobs":
+      // The event does not say which devices: the one that is looked at may be among them.
+      return { ...model, jobs: applyJobs(model.jobs, event.jobs), history: noteHistory(model.history, model.history ? [model.history.deviceId] : []) };
     case "counters":
       return { ...model, counters: addReading(model.counters, event.counters) };
     case "protocol":

@@ -5,6 +5,7 @@ import { makeQueue } from "../lib/in-order";
 import { applyCallList } from "./calls";
 import { applyPage, beginReading, endReading, failReading } from "./device-table";
 import { applyFleets } from "./fleets";
+import { applyJobList } from "./jobs";
 import { addReading } from "./local-hub";
 import { applyEvents, applyState, emptyModel, type Model } from "./model";
 import { applyTwinRead, forgetTwin } from "./twins";
@@ -53,6 +54,7 @@ function reread() {
   void readDevices();
   // The list of updates is also read, and its failure shown, by the screen that shows it.
   readUpdates().catch(() => undefined);
+  readRunningJobs().catch(() => undefined);
   // So is the list of fleets.
   if (activeId() !== null) readFleets().catch(() => undefined);
 }
@@ -87,6 +89,21 @@ export async function readFleets(): Promise<void> {
   const hub = activeId();
   const list = await ipc.listFleets();
   if (hub === activeId()) set(({ fleets }) => ({ fleets: applyFleets(fleets, list) }));
+}
+
+// ---- jobs --------------------------------------------------------------------------------------
+const MOST_RUNNING = 500;
+
+/** Those the frame counts; from then on events tell. */
+async function readRunningJobs(): Promise<void> {
+  const hub = activeId();
+  if (hub === null) return;
+  const filter = { deviceId: null, runner: null, kind: null, state: null, from: null, until: null, text: null };
+  for (const state of ["running", "enqueued"] as const) {
+    const page = await ipc.listJobs({ ...filter, state }, 0, MOST_RUNNING);
+    if (hub !== activeId()) return;
+    set(({ jobs }) => ({ jobs: applyJobList(jobs, page.jobs) }));
+  }
 }
 
 // ---- hubs --------------------------------------------------------------------------------------
@@ -134,6 +151,11 @@ export async function forgetHub(id: string): Promise<void> {
 export async function setTheme(theme: Theme): Promise<void> {
   set(({ app }) => ({ app: app && { ...app, settings: { ...app.settings, theme } } }));
   await ipc.setTheme(theme);
+}
+
+/** Starts the local hub anew where it runs. */
+export async function setLocalLimits(on: boolean): Promise<void> {
+  await ipc.setLocalLimits(on);
 }
 
 export const useActiveHub = (): ActiveHub | null => useStore((model) => model.app?.active ?? null);

@@ -17,6 +17,9 @@ export type OpenDialog =
 /** The outcome of something done to many devices, shown above the list. */
 export type Notice = { text: string; failures: BulkFailure[] };
 
+/** What a new job is to be about, from the screen where the devices are seen; every device without ids. */
+export type JobOrder = { ids: string[] | null; source: "selection" | "shown" };
+
 type Ui = {
   notice: Notice | null;
   dialog: OpenDialog | null;
@@ -25,11 +28,22 @@ type Ui = {
   selected: ReadonlySet<string>;
   anchor: string | null;
   filter: string;
+  /** Taken up by the screen of a new job. */
+  jobOrder: JobOrder | null;
   /** Models as they are being written, by reference; kept while other screens are looked at. */
   modelTexts: Record<string, string>;
 };
 
-export const useUi = create<Ui>(() => ({ notice: null, dialog: null, navOpen: true, selected: new Set(), anchor: null, filter: "", modelTexts: {} }));
+export const useUi = create<Ui>(() => ({
+  notice: null,
+  dialog: null,
+  navOpen: true,
+  selected: new Set(),
+  anchor: null,
+  filter: "",
+  jobOrder: null,
+  modelTexts: {},
+}));
 
 export const openDialog = (dialog: OpenDialog) => useUi.setState({ dialog });
 export const closeDialog = () => useUi.setState({ dialog: null });
@@ -48,6 +62,7 @@ export const keepModelText = (reference: string, text: string | null): void =>
     return { modelTexts: text === null ? others : { ...others, [reference]: text } };
   });
 export const toggleNav = () => useUi.setState(({ navOpen }) => ({ navOpen: !navOpen }));
+export const orderJob = (jobOrder: JobOrder | null) => useUi.setState({ jobOrder });
 export const setFilter = (filter: string) => useUi.setState({ filter });
 export const select = (selected: ReadonlySet<string>, anchor: string | null) => useUi.setState({ selected, anchor });
-export const forgetSelection = () => useUi.setState({ selected: new Set(), anchor: null, filter: "", notice: null });
+export const forgetSelection = () => useUi.setState({ selected: new Set(), anchor: null, filter: "", jobOrder: null, notice: null });

@@ -26,7 +26,7 @@ const useStyles = makeStyles({
   body: { flexGrow: 1, minHeight: 0, overflow: "auto", display: "flex", flexDirection: "column" },
 });
 
-const TABS = ["twin", "methods", "history"] as const;
+const TABS = ["twin", "methods", "jobs", "history"] as const;
 type DeviceTab = (typeof TABS)[number];
 
 type Props = { deviceId: string } & Record<DeviceTab, ReactNode>;

@@ -5,10 +5,12 @@ import { ArrowClockwiseRegular } from "@fluentui/react-icons/svg/arrow-clockwise
 import { BeakerRegular } from "@fluentui/react-icons/svg/beaker";
 import { DeleteRegular } from "@fluentui/react-icons/svg/delete";
 import { DismissRegular } from "@fluentui/react-icons/svg/dismiss";
+import { TaskListAddRegular } from "@fluentui/react-icons/svg/task-list-add";
 import { PlayRegular } from "@fluentui/react-icons/svg/play";
 import { StopFilled } from "@fluentui/react-icons/svg/stop";
 import { type ReactElement, useMemo, useRef } from "react";
 import { useTranslation } from "react-i18next";
+import { useNavigate } from "react-router";
 import { ErrorBar } from "../../components/ErrorBar";
 import { ipc } from "../../ipc";
 import { useWidth } from "../../lib/use-size";
@@ -16,7 +18,7 @@ import { useTask } from "../../lib/use-task";
 import { useThrottled } from "../../lib/use-throttled";
 import { withLoad } from "../../store/confirm";
 import { readDevices, useStore } from "../../store/store";
-import { openDialog, select, tell, useUi } from "../../store/ui";
+import { type JobOrder, openDialog, orderJob, select, tell, useUi } from "../../store/ui";
 
 const useStyles = makeStyles({
   root: { padding: "0 20px 8px", flexShrink: 0 },
@@ -27,7 +29,12 @@ const useStyles = makeStyles({
   error: { paddingTop: "8px" },
 });
 
-export function ActionBar() {
+type Props = {
+  /** Ids that the filter lets through; null without a filter: then every device is meant. */
+  shown: string[] | null;
+};
+
+export function ActionBar({ shown }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   const selected = useUi((ui) => ui.selected);
@@ -50,6 +57,12 @@ export function ActionBar() {
       const result = await ipc.stopSimulated(ids);
       tell({ text: t("devices.stopped", { count: result.done }), failures: result.failures });
     });
+
+  const navigate = useNavigate();
+  const runJob = (order: JobOrder) => {
+    orderJob(order);
+    void navigate("/jobs/new");
+  };
 
   const root = useRef<HTMLDivElement>(null);
   const width = useWidth(root);
@@ -77,6 +90,10 @@ export function ActionBar() {
           <ToolbarButton className={styles.action} icon={<AddRegular />} data-testid="create-device" onClick={() => openDialog({ kind: "createDevice" })}>
             {t("devices.create")}
           </ToolbarButton>
+          {lesser(<TaskListAddRegular />, shown === null ? t("devices.runJobAll") : t("devices.runJob", { count: shown.length }), "run-job", () =>
+            runJob({ ids: shown, source: "shown" }),
+            shown?.length === 0,
+          )}
           <Tooltip content={t("devices.reread")} relationship="label">
             <ToolbarButton icon={<ArrowClockwiseRegular />} onClick={() => void readDevices()} />
           </Tooltip>
@@ -103,6 +120,7 @@ export function ActionBar() {
           >
             {t(brief ? "devices.updateBrief" : "devices.updateFirmware", { count: sums.ids.length })}
           </ToolbarButton>
+          {lesser(<TaskListAddRegular />, t("devices.runJob", { count: sums.ids.length }), "run-job", () => runJob({ ids: sums.ids, source: "selection" }))}
           {sums.stopped.length > 0
             ? lesser(
                 <PlayRegular />,

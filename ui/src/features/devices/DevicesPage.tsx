@@ -78,7 +78,7 @@ export function DevicesPage() {
             onChange={(_, data) => setFilter(data.value)}
           />
         </PageHeader>
-        <ActionBar />
+        <ActionBar shown={filtered ? view : null} />
         <div className={styles.bars}>
           <NoticeBar />
           {active?.error ? <ErrorBar error={active.error} what={t("errors.hub", { alias: active.hub.alias })} /> : null}

@@ -6,12 +6,13 @@ import { EditRegular } from "@fluentui/react-icons/svg/edit";
 import { ErrorCircleRegular } from "@fluentui/react-icons/svg/error-circle";
 import { HourglassHalfRegular } from "@fluentui/react-icons/svg/hourglass-half";
 import { PeopleRegular } from "@fluentui/react-icons/svg/people";
+import { TaskListSquareLtrRegular } from "@fluentui/react-icons/svg/task-list-square-ltr";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
 import { JsonValueText } from "../../components/JsonValueText";
 import { RelativeTime } from "../../components/RelativeTime";
-import type { Author, HistoryEntry, MethodCall, TwinChange, UpdateStage } from "../../ipc";
+import type { Author, HistoryEntry, JobState, MethodCall, TwinChange, UpdateStage } from "../../ipc";
 import { formatDuration } from "../../lib/format";
 
 /** Paths shown before somebody asks for all. */
@@ -40,6 +41,8 @@ export function HistoryItem({ entry, deviceId }: { entry: HistoryEntry; deviceId
       return <CallItem at={entry.at} call={entry.call} deviceId={deviceId} />;
     case "update":
       return <UpdateItem {...entry} />;
+    case "job":
+      return <JobItem {...entry} />;
   }
 }
 
@@ -178,6 +181,40 @@ function UpdateItem({ id, at, stage, packageName, reason }: UpdateProps) {
           </Text>
           <Badge appearance="tint" shape="rounded" color="informative">
             {t(`stages.${stage}`)}
+          </Badge>
+        </>
+      }
+    >
+      {reason ? (
+        <Text size={200} className={styles.quiet}>
+          {reason}
+        </Text>
+      ) : null}
+    </Frame>
+  );
+}
+
+type JobProps = { at: string; jobId: string; title: string; state: JobState; reason: string | null };
+
+function JobItem({ at, jobId, title, state, reason }: JobProps) {
+  const styles = useStyles();
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  return (
+    <Frame
+      kind="job"
+      at={at}
+      icon={<TaskListSquareLtrRegular />}
+      tone={state === "completed" ? "good" : state === "failed" ? "bad" : undefined}
+      head={
+        <>
+          <Text weight="semibold">
+            <Link as="button" type="button" onClick={() => void navigate(`/jobs/${encodeURIComponent(jobId)}`)}>
+              {title}
+            </Link>
+          </Text>
+          <Badge appearance="tint" shape="rounded" color="informative">
+            {t(`jobs.states.${state}`)}
           </Badge>
         </>
       }

@@ -25,7 +25,7 @@ const line = (sequence: number, text: string): ProtocolLine => ({ sequence, at: 
 
 const open = (status: LocalHubStatus, path = "/local-hub", error: unknown = null) => {
   const localHub = { status, hostName: "localhost", mqttPort: 8883, httpsPort: 443, caFile: "/data/ca.pem", dataDir: "/data", note: null, error };
-  useStore.setState({ ...emptyModel(), app: { localHub, hubs: [], active: null } as unknown as AppState });
+  useStore.setState({ ...emptyModel(), app: { localHub, hubs: [], active: null, settings: { localLimits: false } } as unknown as AppState });
   render(
     <FluentProvider>
       <MemoryRouter initialEntries={[path]}>

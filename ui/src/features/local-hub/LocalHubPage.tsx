@@ -1,4 +1,4 @@
-import { Button, makeStyles, MessageBar, MessageBarBody, Spinner } from "@fluentui/react-components";
+import { Button, makeStyles, MessageBar, MessageBarBody, Spinner, Switch } from "@fluentui/react-components";
 import { DesktopRegular } from "@fluentui/react-icons/svg/desktop";
 import { PlayRegular } from "@fluentui/react-icons/svg/play";
 import { StopFilled } from "@fluentui/react-icons/svg/stop";
@@ -8,7 +8,7 @@ import { LocalHubDot } from "../../components/LocalHubDot";
 import { PageHeader } from "../../components/PageHeader";
 import { StatePanel } from "../../components/StatePanel";
 import { useTask } from "../../lib/use-task";
-import { startLocalHub, stopLocalHub, useStore } from "../../store/store";
+import { setLocalLimits, startLocalHub, stopLocalHub, useStore } from "../../store/store";
 import { Addresses, Authority } from "./Addresses";
 import { ConnectionStrings } from "./ConnectionStrings";
 import { Counters } from "./Counters";
@@ -25,6 +25,7 @@ export function LocalHubPage() {
   const styles = useStyles();
   const { t } = useTranslation();
   const hub = useStore((model) => model.app?.localHub);
+  const limits = useStore((model) => model.app?.settings.localLimits ?? false);
   const { running, error, run } = useTask();
   if (!hub) return null;
   const runs = hub.status === "running";
@@ -52,6 +53,13 @@ export function LocalHubPage() {
         <div role="status">
           <LocalHubDot status={hub.status} />
         </div>
+        <Switch
+          checked={limits}
+          disabled={busy}
+          onChange={(_, data) => void run(() => setLocalLimits(data.checked))}
+          label={t(runs ? "localHub.limitsRestart" : "localHub.limits")}
+          data-testid="local-limits"
+        />
         <ErrorBar error={error ?? hub.error} what={t(runs ? "errors.localHub" : "errors.localHubStart")} />
         {hub.note && runs ? (
           <MessageBar intent="info" layout="multiline">

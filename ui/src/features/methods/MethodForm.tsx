@@ -5,7 +5,8 @@ import { useTranslation } from "react-i18next";
 import { JsonEditor } from "../../components/JsonEditor";
 import { formatBytes } from "../../lib/format";
 import { byteLength, METHOD_PAYLOAD_LIMIT, parseText } from "../../lib/json-text";
-import { canInvoke, chooseName, connectWrong, type Draft, knownMethods, responseWrong } from "./known-methods";
+import { knownMethods } from "../../lib/known-methods";
+import { canInvoke, chooseName, connectWrong, type Draft, responseWrong } from "./known-methods";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", gap: "14px" },

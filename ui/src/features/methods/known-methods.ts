@@ -1,16 +1,9 @@
 import { parseText } from "../../lib/json-text";
+import { knownMethods } from "../../lib/known-methods";
 
 export type Draft = { name: string; payload: string; response: string; connect: string };
 
 export const emptyDraft: Draft = { name: "", payload: "", response: "30", connect: "0" };
-
-/** Methods that the sample devices know, with a payload that works. */
-export const knownMethods: Record<string, { payload: string; response: string }> = {
-  rebootDevice: { payload: '{"method_number":"42"}', response: "60" },
-  firmwareUpdate: { payload: '{"fwPackageUri":"https://example.com/firmware.bin"}', response: "30" },
-  lockDoor: { payload: '{"lockTime":"10m"}', response: "30" },
-  factoryReset: { payload: "null", response: "30" },
-};
 
 /** Picking a known name brings its payload along, unless the person has written one. */
 export function chooseName(draft: Draft, name: string): Draft {

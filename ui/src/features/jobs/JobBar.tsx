@@ -1,0 +1,40 @@
+import { makeStyles, mergeClasses, tokens } from "@fluentui/react-components";
+import type { Job } from "../../ipc";
+import { stateLooks } from "./states";
+
+const useStyles = makeStyles({
+  root: { display: "flex", gap: "1px", height: "8px", minWidth: 0, borderRadius: tokens.borderRadiusMedium, overflow: "hidden", backgroundColor: tokens.colorNeutralBackground4 },
+  large: { height: "14px", gap: "2px" },
+  part: { minWidth: "3px", flexBasis: 0, transitionProperty: "flex-grow", transitionDuration: "200ms", "@media (prefers-reduced-motion: reduce)": { transitionDuration: "0ms" } },
+  /** Told apart from success without colour. */
+  hatched: {
+    backgroundImage: "repeating-linear-gradient(135deg, transparent 0 3px, rgba(255, 255, 255, 0.45) 3px 5px)",
+  },
+});
+
+const order = [
+  ["completed", "succeeded"],
+  ["failed", "failed"],
+  ["unknown", "unknown"],
+  ["cancelled", "cancelled"],
+  ["running", "running"],
+  ["enqueued", "enqueued"],
+] as const;
+
+/** Succeeded, failed, running, waiting; the text beside it says the same. */
+export function JobBar({ job, large = false }: { job: Job; large?: boolean }) {
+  const styles = useStyles();
+  return (
+    <div className={mergeClasses(styles.root, large && styles.large)} aria-hidden>
+      {order.map(([state, count]) =>
+        job[count] === 0 ? null : (
+          <span
+            key={state}
+            className={mergeClasses(styles.part, (state === "failed" || state === "unknown") && styles.hatched)}
+            style={{ flexGrow: job[count], backgroundColor: stateLooks[state].colour }}
+          />
+        ),
+      )}
+    </div>
+  );
+}
