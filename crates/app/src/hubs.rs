@@ -212,6 +212,7 @@ impl App {
                 sql.execute("DELETE FROM hubs WHERE id = ?1", [&id])?;
                 sql.execute("DELETE FROM fleets WHERE hub_id = ?1", [&id])?;
                 sql.execute("DELETE FROM method_calls WHERE hub_id = ?1", [&id])?;
+                sql.execute("DELETE FROM jobs WHERE hub_id = ?1", [&id])?;
                 sql.execute("DELETE FROM twin_changes WHERE hub_id = ?1", [&id])?;
                 Ok(())
             })

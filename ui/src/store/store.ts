@@ -11,7 +11,7 @@ import { applyEvents, applyState, emptyModel, type Model } from "./model";
 import { applyTwinRead, forgetTwin } from "./twins";
 import { applyUpdateList, applyUpdatePage, beginUpdateReading, endUpdateReading, isOver } from "./updates";
 
-const PAGE = 5000;
+const PAGE = 1000;
 
 export const useStore = create<Model>(() => emptyModel());
 const { getState: get, setState: set } = useStore;

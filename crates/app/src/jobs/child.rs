@@ -228,7 +228,13 @@ impl Child {
     pub(crate) fn called(&mut self, kind: JobKind, outcome: Outcome, now: Timestamp) -> bool {
         if self.step != Step::Dispatching {
             // The device was quicker: its report came before its answer.
-            return false;
+            return match outcome {
+                Outcome::Answered(answer) if self.status.is_none() && answer.status < 300 => {
+                    self.answer(&answer);
+                    true
+                }
+                _ => false,
+            };
         }
         match outcome {
             Outcome::Answered(answer) => self.answered(kind, &answer, now),
@@ -347,8 +353,7 @@ impl Child {
         let job = reported
             .values
             .get("deviceJobs")
-            .map(|jobs| &jobs[name])
-            .unwrap_or(&Value::Null);
+            .map_or(&Value::Null, |jobs| &jobs[name]);
         match job["status"].as_str().unwrap_or_default().to_ascii_lowercase().as_str() {
             "completed" => {
                 self.seen(JobPhase::Done, now);
@@ -506,8 +511,8 @@ mod tests {
     fn a_device_that_reports_before_its_answer_is_heard_is_followed_all_the_same() {
         let mut child = dispatched();
         assert!(look(&mut child, "running", 101));
-        assert!(!child.called(JobKind::Reboot, answer(202), at(1)));
-        assert_eq!(child.step, Step::Following);
+        child.called(JobKind::Reboot, answer(202), at(1));
+        assert_eq!((child.step, child.status), (Step::Following, Some(202)));
     }
 
     #[test]

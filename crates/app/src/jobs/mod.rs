@@ -50,6 +50,7 @@ const MAX_DEVICES: usize = 1_000_000;
 const MAX_MINUTES: u32 = 7 * 24 * 60;
 /// Between two looks at the clock while a job waits for its start.
 const NAP: Duration = Duration::from_secs(1);
+const FORGOTTEN: &str = "The package's address was kept in memory only, because it may hold a signature: devices that had not begun are cancelled.";
 /// Sample of a preview.
 const SAMPLE: usize = 5;
 
@@ -309,7 +310,7 @@ impl Board {
         .await?;
         self.tell(&job.id);
         match act {
-            Some(act) => self.spawn(stored, act),
+            Some(act) => self.spawn(stored.job.id, act),
             None => self.0.hub_jobs.notify_one(),
         }
         Ok(job)
@@ -331,32 +332,37 @@ impl Board {
 
     // ---- running here ----------------------------------------------------------------------
 
-    fn spawn(&self, stored: Stored, act: work::Act) {
+    fn spawn(&self, id: String, act: work::Act) {
         let cancel = CancellationToken::new();
-        self.cancels().insert(stored.job.id.clone(), cancel.clone());
+        self.cancels().insert(id.clone(), cancel.clone());
         let board = self.clone();
         tokio::spawn(async move {
-            let id = stored.job.id.clone();
             let stop = board.0.stop.clone();
             let ended = tokio::select! {
-                () = stop.cancelled() => Ok(()),
-                ended = board.run(stored, act, cancel) => ended,
+                () = stop.cancelled() => Ok(false),
+                ended = board.run(id.clone(), act, cancel) => ended,
             };
-            if let Err(error) = ended {
-                tracing::error!("job {id} could not go on: {error}");
+            match ended {
+                // Nobody will ask for the lock of a job that has ended.
+                Ok(true) => drop(std::fs::remove_file(board.0.locks.join(format!("{id}.lock")))),
+                Ok(false) => {}
+                Err(error) => tracing::error!("job {id} could not go on: {error}"),
             }
             board.cancels().remove(&id);
             board.tell(&id);
         });
     }
 
-    async fn run(&self, mut stored: Stored, act: work::Act, cancel: CancellationToken) -> Result<()> {
-        let Some(_lock) = self.lock(&stored.job.id).await? else {
+    /// Says whether the job is over.
+    async fn run(&self, id: String, act: work::Act, cancel: CancellationToken) -> Result<bool> {
+        let Some(_lock) = self.lock(&id).await? else {
             // Another process is at it.
-            return Ok(());
+            return Ok(false);
         };
-        if !self.wait_for_start(&mut stored, &cancel).await? {
-            return Ok(());
+        // Read under the lock: another process may have had it meanwhile.
+        let mut stored = self.stored(id).await?;
+        if stored.job.ended_at.is_some() || !self.wait_for_start(&mut stored, &cancel).await? {
+            return Ok(true);
         }
         let id = stored.job.id.clone();
         let found = self
@@ -366,7 +372,7 @@ impl Board {
         if stored.job.started_at.is_none() {
             children = match self.begin(&mut stored).await? {
                 Some(children) => children,
-                None => return Ok(()),
+                None => return Ok(true),
             };
         } else {
             let resumed = runner::resume(self, &stored, &act, &mut children);
@@ -384,7 +390,7 @@ impl Board {
         Runner::new(self.clone(), stored, act, children)
             .run(cancel)
             .await
-            .map(drop)
+            .map(|_| true)
     }
 
     /// Fixes the devices; `None` when the job is over with that.
@@ -499,7 +505,10 @@ impl Board {
         F: Future<Output = Option<PackageOrder>>,
     {
         let unfinished = self
-            .store(|sql, hub_id| storage::unfinished(sql, hub_id, JobRunner::Here))
+            .store(|sql, hub_id| {
+                storage::prune(sql, hub_id)?;
+                storage::unfinished(sql, hub_id, JobRunner::Here)
+            })
             .await?;
         let mut ids = Vec::new();
         for mut stored in unfinished {
@@ -512,14 +521,17 @@ impl Board {
             };
             let order = order_of(request.clone()).await.or_else(|| address_of(&request.work));
             if stored.has_secret_address {
-                let id = stored.job.id.clone();
-                self.store(move |sql, hub_id| storage::ask_to_cancel(sql, hub_id, &id))
-                    .await?;
-                stored.job.reason = Some("The package's address was kept in memory only, because it may hold a signature: devices that had not begun are cancelled.".into());
+                stored.job.reason = Some(FORGOTTEN.into());
+                let keep = stored.clone();
+                self.store(move |sql, hub_id| {
+                    storage::put(sql, hub_id, &keep)?;
+                    storage::ask_to_cancel(sql, hub_id, &keep.job.id)
+                })
+                .await?;
             }
             ids.push(stored.job.id.clone());
             match request.work.act(order.as_ref()) {
-                Ok(act) => self.spawn(stored, act),
+                Ok(act) => self.spawn(stored.job.id, act),
                 Err(error) => self.close(&mut stored, JobState::Failed, Some(error.message)).await?,
             }
         }

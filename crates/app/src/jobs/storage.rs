@@ -15,6 +15,8 @@ use crate::{
     },
 };
 
+/// Jobs kept of a hub.
+const KEPT: u32 = 5000;
 /// Rows of one page.
 const MAX_PAGE: u32 = 1000;
 
@@ -122,6 +124,16 @@ pub(crate) fn unfinished(sql: &Connection, hub_id: &str, runner: JobRunner) -> R
         .collect::<rusqlite::Result<_>>()?)
 }
 
+/// Forgets the oldest that have ended, beyond those that are kept.
+pub(crate) fn prune(sql: &Connection, hub_id: &str) -> Result<()> {
+    sql.execute(
+        "DELETE FROM jobs WHERE hub_id = ?1 AND state NOT IN ('scheduled', 'enqueued', 'running') AND id NOT IN (
+            SELECT id FROM jobs WHERE hub_id = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2)",
+        params![hub_id, KEPT],
+    )?;
+    Ok(())
+}
+
 /// A condition and what fills its places.
 struct Where(String, Vec<Sql>);
 
@@ -212,7 +224,7 @@ pub(crate) fn page(
     let mut statement = sql.prepare(&select)?;
     let rows = statement.query_map(params_from_iter(&condition.1), stored)?;
     let jobs = rows
-        .filter_map(|row| row.transpose())
+        .filter_map(rusqlite::Result::transpose)
         .map(|row| row.map(|stored| stored.job))
         .collect::<rusqlite::Result<_>>()?;
     Ok(JobPage { jobs, total, by_state })
