@@ -615,7 +615,7 @@ export type NewJob = {
 	runner: JobRunner,
 	/**  ISO 8601; now when absent or past; at most 168 hours ahead. */
 	startAt: string | null,
-	/**  For the hub the time of the whole job, for us the time of each device. Minutes. */
+	/**  From its start on; devices that are not done by then count as failed. */
 	maxMinutes: number,
 	/**
 	 *  How many devices the person was shown. A job that deletes or disables is refused when it

@@ -326,6 +326,13 @@ impl Child {
         let reported = &twin.properties.reported;
         let fresh = |path: &[&str]| reported.last_updated(path) > self.baseline;
         let (job_is_fresh, state_is_fresh) = (fresh(&["deviceJobs", name, "status"]), fresh(&["firmware", "state"]));
+        if job_is_fresh || (state_is_fresh && kind == JobKind::FirmwareUpdate) {
+            // A device that is at it has taken the order, whether its answer was heard or not.
+            if self.step != Step::Following {
+                (self.reason, self.cause) = (None, None);
+                changed = self.seen(JobPhase::Accepted, now) | self.step(Step::Following, now);
+            }
+        }
         if kind == JobKind::FirmwareUpdate && state_is_fresh {
             match reported
                 .values
@@ -365,11 +372,6 @@ impl Child {
                 let cause = text("code").unwrap_or_else(|| "failed".into());
                 let reason = text("message").unwrap_or_else(|| "The device reported a failure.".into());
                 self.fail(cause, reason, now)
-            }
-            "running" if self.step != Step::Following => {
-                (self.reason, self.cause) = (None, None);
-                self.seen(JobPhase::Accepted, now);
-                self.step(Step::Following, now)
             }
             _ => changed,
         }
