@@ -26,16 +26,17 @@ const useStyles = makeStyles({
   body: { flexGrow: 1, minHeight: 0, overflow: "auto", display: "flex", flexDirection: "column" },
 });
 
-const tabs = ["twin", "methods", "jobs"] as const;
+const TABS = ["twin", "methods", "jobs"] as const;
+type DeviceTab = (typeof TABS)[number];
 
-type Props = { deviceId: string } & Record<(typeof tabs)[number], ReactNode>;
+type Props = { deviceId: string } & Record<DeviceTab, ReactNode>;
 
 export function DevicePage({ deviceId, ...content }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   const navigate = useNavigate();
   const [params, setParams] = useSearchParams();
-  const tab = tabs.find((known) => known === params.get("tab")) ?? "twin";
+  const tab = TABS.find((known) => known === params.get("tab")) ?? "twin";
   const row = useStore((model) => model.devices.rows.get(deviceId));
   const reading = useStore((model) => model.devices.loading || model.devices.ids.length < model.devices.total);
   const { running, error, setError, run } = useTask();
@@ -122,9 +123,9 @@ export function DevicePage({ deviceId, ...content }: Props) {
         selectedValue={tab}
         onTabSelect={(_, data) => setParams(data.value === "twin" ? {} : { tab: String(data.value) }, { replace: true })}
       >
-        {tabs.map((known) => (
-          <Tab key={known} value={known} data-testid={`device-tab-${known}`}>
-            {t(`device.${known}`)}
+        {TABS.map((name) => (
+          <Tab key={name} value={name} data-testid={`device-tab-${name}`}>
+            {t(`device.${name}`)}
           </Tab>
         ))}
       </TabList>

@@ -25,6 +25,7 @@ const useStyles = makeStyles({
     borderTop: `1px solid ${tokens.colorNeutralStroke3}`,
   },
   headCell: { fontFamily: tokens.fontFamilyBase, color: tokens.colorNeutralForeground2, borderTopStyle: "none" },
+  absent: { fontFamily: tokens.fontFamilyBase, color: tokens.colorNeutralForeground2 },
   device: { fontFamily: tokens.fontFamilyMonospace, fontWeight: tokens.fontWeightSemibold, overflowWrap: "anywhere" },
 });
 
@@ -94,7 +95,8 @@ function Sum({ name, value }: { name: string; value: string }) {
 function Differences({ list, rest }: { list: TwinDifference[]; rest: number }) {
   const styles = useStyles();
   const { t } = useTranslation();
-  const shown = (value: DifferenceLine["before"]) => (value === null || value === undefined ? t("jobs.dry.absent") : JSON.stringify(value));
+  const shown = (value: DifferenceLine["before"]) =>
+    value === null || value === undefined ? <span className={styles.absent}>{t("jobs.dry.absent")}</span> : JSON.stringify(value);
   return (
     <table className={styles.table} aria-label={t("jobs.dry.differences")} data-testid="dry-run-differences">
       <thead>

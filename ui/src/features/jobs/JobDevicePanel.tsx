@@ -9,7 +9,7 @@ import { JsonLines } from "../../components/JsonLines";
 import type { JobDevice } from "../../ipc";
 import { formatAbsolute, formatDuration, formatTime } from "../../lib/format";
 import { parseText } from "../../lib/json-text";
-import { StateMark } from "./states";
+import { DeviceStateMark } from "./states";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", gap: "12px", padding: "8px 16px 16px" },
@@ -50,7 +50,7 @@ export function JobDevicePanel({ device, onClose }: { device: JobDevice; onClose
           <Button appearance="subtle" icon={<DismissRegular />} onClick={onClose} data-testid="close-job-device" />
         </Tooltip>
       </div>
-      <StateMark state={device.state} />
+      <DeviceStateMark state={device.state} />
       {device.reason ? <Text>{device.reason}</Text> : null}
       {device.phases.length > 0 ? (
         <ol className={styles.phases} aria-label={t("jobs.device.phases")}>
@@ -86,7 +86,7 @@ export function JobDevicePanel({ device, onClose }: { device: JobDevice; onClose
                 </dd>,
               ],
         )}
-        <dt className={styles.name}>{t("jobs.facts.id")}</dt>
+        <dt className={styles.name}>{t("jobs.device.id")}</dt>
         <dd className={styles.value}>
           <span className={styles.code}>{device.id}</span>
         </dd>

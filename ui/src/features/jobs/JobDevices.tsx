@@ -5,13 +5,13 @@ import { useSearchParams } from "react-router";
 import { ErrorBar } from "../../components/ErrorBar";
 import { Glow } from "../../components/Glow";
 import { RelativeTime } from "../../components/RelativeTime";
-import { ipc, type Job, type JobDevice, type JobDevicePage, type JobState } from "../../ipc";
+import { ipc, type Job, type JobDevice, type JobDevicePage, type JobKind, type JobState } from "../../ipc";
 import { formatNumber } from "../../lib/format";
 import { useMedia } from "../../lib/use-media";
 import { useStore } from "../../store/store";
 import { JobDevicePanel } from "./JobDevicePanel";
 import { type GridColumn, PagedGrid } from "./PagedGrid";
-import { StateIcon, stateLooks, StateMark } from "./states";
+import { DeviceStateMark, StateIcon, stateLooks } from "./states";
 import { rowIn, usePages } from "./use-pages";
 
 const counts = [
@@ -70,6 +70,8 @@ const useStyles = makeStyles({
   none: { padding: "20px 8px", color: tokens.colorNeutralForeground2 },
 });
 
+/** Work that is only ordered by the call, and then followed. */
+const hasPhases = (kind: JobKind) => kind === "firmwareUpdate" || kind === "reboot" || kind === "factoryReset";
 const devicesOf = (page: JobDevicePage) => page.devices;
 const isState = (text: string | null): text is JobState => text !== null && text in stateLooks;
 
@@ -101,7 +103,13 @@ export function JobDevices({ job }: { job: Job }) {
   // The event that tells of the job, not each of its devices, makes them be read again.
   const readings = useStore((model) => model.readings);
   const { pages, newest, error, show, look } = usePages(read, useMemo(() => ({ job, readings }), [job, readings]));
-  const columns = useMemo(() => widths.map((column): GridColumn<Key> => ({ ...column, title: t(`jobs.deviceColumns.${column.key}`) })), [t]);
+  const columns = useMemo(
+    () =>
+      widths
+        .filter(({ key }) => key !== "phase" || hasPhases(job.kind))
+        .map((column): GridColumn<Key> => ({ ...column, title: t(`jobs.deviceColumns.${column.key}`) })),
+    [t, job.kind],
+  );
   const devices = [...pages.values()].flatMap(devicesOf);
   const opened = open === null ? undefined : devices.find((device) => device.deviceId === open);
 
@@ -213,7 +221,7 @@ function Cell({ device, column }: { device: JobDevice; column: Key }) {
     case "state":
       return (
         <Glow of={device.id} value={device.state}>
-          <StateMark state={device.state} />
+          <DeviceStateMark state={device.state} />
         </Glow>
       );
     case "phase": {

@@ -117,7 +117,7 @@ function Detail({ job }: { job: Job }) {
           <Subtitle1>
             <JobMark job={job} />
           </Subtitle1>
-          <Text data-testid="job-progress">{progressText(job)}</Text>
+          <Text data-testid="job-progress">{job.state === "scheduled" && job.startAt !== null ? <StartsIn at={job.startAt} /> : progressText(job)}</Text>
           {job.reason ? <Text className={styles.reason}>{job.reason}</Text> : null}
         </div>
         <JobBar job={job} large />
@@ -162,6 +162,13 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
       <dd className={styles.value}>{children}</dd>
     </div>
   );
+}
+
+function StartsIn({ at }: { at: string }) {
+  const { t } = useTranslation();
+  const left = Date.parse(at) - useNow(1000);
+  // In whole seconds: it ticks by the second.
+  return left < 1000 ? t("jobs.startsNow") : t("jobs.startsIn", { time: formatDuration(Math.floor(left / 1000) * 1000) });
 }
 
 function Elapsed({ from, to }: { from: string; to: string | null }) {

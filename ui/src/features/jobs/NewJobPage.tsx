@@ -172,7 +172,12 @@ function NewJob({ hubId }: { hubId: string }) {
   };
   const review = isReady && look.isFresh && count > 0 && look.preview?.problem === null && start?.ok !== false ? reviewText(reading.work, count, start?.ok ? start.ms : null, reading.minutes, now, zone) : null;
 
-  const dryRun = <DryRun preview={look.preview} isFresh={look.isFresh} isTwin={draft.kind === "updateTwin"} />;
+  const dryRun = (
+    <>
+      <ErrorBar error={look.error} what={t("errors.preview")} onRetry={look.retry} />
+      <DryRun preview={look.preview} isFresh={look.isFresh} isTwin={draft.kind === "updateTwin"} />
+    </>
+  );
   return (
     // Ctrl+Enter works from every field of the form, so the form itself hears it.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
@@ -206,6 +211,7 @@ function NewJob({ hubId }: { hubId: string }) {
           <Section title={t("jobs.on.title")}>
             <TargetForm draft={draft} problem={problemAt("target") ?? told(draft.target === "picked" ? "ids" : "condition")} />
           </Section>
+          {wide ? null : dryRun}
           <Section title={t("jobs.who.title")}>
             <RunnerForm draft={draft} problem={problemAt("runner")} />
           </Section>
@@ -213,10 +219,7 @@ function NewJob({ hubId }: { hubId: string }) {
             <WhenForm draft={draft} told={startTold} minutesTold={told("minutes")} />
           </Section>
         </div>
-        <div className={mergeClasses(styles.side, !wide && styles.whole)}>
-          <ErrorBar error={look.error} what={t("errors.preview")} onRetry={look.retry} />
-          {dryRun}
-        </div>
+        {wide ? <div className={styles.side}>{dryRun}</div> : null}
       </div>
       <footer className={styles.foot}>
         {destructive && look.isFresh && count > 0 ? (
