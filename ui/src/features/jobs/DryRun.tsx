@@ -29,10 +29,16 @@ const useStyles = makeStyles({
   device: { fontFamily: tokens.fontFamilyMonospace, fontWeight: tokens.fontWeightSemibold, overflowWrap: "anywhere" },
 });
 
-type Props = { preview: JobPreview | null; isFresh: boolean; isTwin: boolean };
+type Props = {
+  preview: JobPreview | null;
+  isFresh: boolean;
+  isTwin: boolean;
+  /** The devices cannot be told: their condition has a mistake. */
+  isMistake: boolean;
+};
 
 /** What would happen, before anything does. */
-export function DryRun({ preview, isFresh, isTwin }: Props) {
+export function DryRun({ preview, isFresh, isTwin, isMistake }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   const slow = useDelayed(!isFresh, 400);
@@ -46,14 +52,14 @@ export function DryRun({ preview, isFresh, isTwin }: Props) {
         <Text className={styles.quiet}>{t("jobs.dry.nothing")}</Text>
       ) : (
         <div className={mergeClasses(styles.root, slow && styles.stale)}>
-          <div className={styles.sums} role="status">
+          <div className={isMistake ? undefined : styles.sums} role="status" hidden={isMistake}>
             <Sum name={t("jobs.dry.devices")} value={t("jobs.number", { count: preview.count })} />
             <Sum name={t("jobs.dry.connected")} value={t("jobs.number", { count: preview.connected })} />
             {isTwin ? <Sum name={t("jobs.dry.unchanged")} value={t("jobs.number", { count: preview.unchanged })} /> : null}
             {preview.estimatedSeconds === null ? null : <Sum name={t("jobs.dry.estimate")} value={estimateText(preview.estimatedSeconds)} />}
           </div>
           {preview.count === 0 ? (
-            <Text>{t("jobs.dry.none")}</Text>
+            <Text>{t(isMistake ? "jobs.dry.wrong" : "jobs.dry.none")}</Text>
           ) : (
             <Text size={200} className={styles.ids} data-testid="dry-run-sample">
               {preview.sample.join(", ")}

@@ -27,11 +27,12 @@ const useStyles = makeStyles({
 });
 
 /** One device of a job: how it went, step by step, and what it answered. */
-export function JobDevicePanel({ device, onClose }: { device: JobDevice; onClose: () => void }) {
+export function JobDevicePanel({ device, followed, onClose }: { device: JobDevice; followed: boolean; onClose: () => void }) {
   const styles = useStyles();
   const { t } = useTranslation();
   const navigate = useNavigate();
   const result = useMemo(() => (device.resultText === null ? null : parseText(device.resultText)), [device.resultText]);
+  const answer = t(followed ? "jobs.device.firstAnswer" : "jobs.device.result");
   const facts: [string, string | number | null][] = [
     [t("jobs.device.status"), device.status],
     [t("jobs.device.cause"), device.cause],
@@ -93,9 +94,9 @@ export function JobDevicePanel({ device, onClose }: { device: JobDevice; onClose
       </dl>
       {result === null ? null : (
         <>
-          <Text weight="semibold">{t("jobs.device.result")}</Text>
+          <Text weight="semibold">{answer}</Text>
           {result.ok ? (
-            <JsonLines className={styles.result} value={result.value} label={t("jobs.device.result")} testId="job-device-result" />
+            <JsonLines className={styles.result} value={result.value} label={answer} testId="job-device-result" />
           ) : (
             // An answer that was too long is kept up to where it was cut off.
             <Text className={styles.code} data-testid="job-device-result">

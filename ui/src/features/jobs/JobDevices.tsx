@@ -195,7 +195,7 @@ export function JobDevices({ job }: { job: Job }) {
             rowAt={(index) => rowIn(pages, devicesOf, index)}
             idOf={(device) => device.deviceId}
             factsOf={(device) => ({ "data-testid": "job-device", "data-device-id": device.deviceId, "data-state": device.state })}
-            cell={(device, key) => <Cell device={device} column={key} />}
+            cell={(device, key) => <Cell device={device} column={key} followed={hasPhases(job.kind)} />}
             chosen={open}
             onShow={show}
             onOpen={(device) => set({ device: open === device.deviceId ? null : device.deviceId })}
@@ -203,7 +203,7 @@ export function JobDevices({ job }: { job: Job }) {
           />
           {opened ? (
             <aside className={mergeClasses(styles.panel, !wide && styles.over)} aria-label={opened.deviceId}>
-              <JobDevicePanel device={opened} onClose={() => set({ device: null })} />
+              <JobDevicePanel device={opened} followed={hasPhases(job.kind)} onClose={() => set({ device: null })} />
             </aside>
           ) : null}
         </div>
@@ -212,7 +212,8 @@ export function JobDevices({ job }: { job: Job }) {
   );
 }
 
-function Cell({ device, column }: { device: JobDevice; column: Key }) {
+/** `followed`: what it answered was only that it begins. */
+function Cell({ device, column, followed }: { device: JobDevice; column: Key; followed: boolean }) {
   const styles = useStyles();
   const { t } = useTranslation();
   switch (column) {
@@ -235,7 +236,7 @@ function Cell({ device, column }: { device: JobDevice; column: Key }) {
     case "answer":
       return device.status;
     case "reason":
-      return <span title={device.reason ?? undefined}>{device.reason ?? <span className={styles.quiet}>{device.resultText}</span>}</span>;
+      return <span title={device.reason ?? undefined}>{device.reason ?? (followed ? null : <span className={styles.quiet}>{device.resultText}</span>)}</span>;
     case "ended":
       return device.endedAt === null ? null : (
         <span className={styles.quiet}>

@@ -21,7 +21,7 @@ import { JobActions } from "./JobActions";
 import { JobBar } from "./JobBar";
 import { JobDevices } from "./JobDevices";
 import { JobMark } from "./states";
-import { estimateText, progressText, targetText } from "./words";
+import { estimateText, isForAll, progressText, targetText } from "./words";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", flexGrow: 1, minHeight: 0 },
@@ -106,7 +106,7 @@ function Detail({ job }: { job: Job }) {
   const navigate = useNavigate();
   return (
     <div className={styles.root} data-testid="job-page" data-job-id={job.id} data-state={job.state} data-runner={job.runner}>
-      <PageHeader title={job.title} sub={<span className={styles.code}>{targetText(job)}</span>}>
+      <PageHeader title={job.title} sub={<span className={isForAll(job) ? undefined : styles.code}>{targetText(job)}</span>}>
         <Button size="small" appearance="subtle" icon={<ArrowLeftRegular />} onClick={() => void navigate("/jobs")}>
           {t("jobs.all")}
         </Button>
@@ -141,7 +141,7 @@ function Facts({ job }: { job: Job }) {
       {isWaiting && job.startAt !== null ? <Fact name={t("jobs.facts.startAt")}>{formatAbsolute(job.startAt)}</Fact> : null}
       <Fact name={t("jobs.facts.startedAt")}>{time(job.startedAt)}</Fact>
       <Fact name={t("jobs.facts.endedAt")}>{time(job.endedAt)}</Fact>
-      <Fact name={t("jobs.facts.took")}>{job.startedAt === null ? null : <Elapsed from={job.startedAt} to={job.endedAt} />}</Fact>
+      <Fact name={t(job.endedAt === null ? "jobs.facts.soFar" : "jobs.facts.took")}>{job.startedAt === null ? null : <Elapsed from={job.startedAt} to={job.endedAt} />}</Fact>
       <Fact name={t("jobs.facts.limit")}>{t("jobs.facts.minutes", { count: job.maxMinutes })}</Fact>
       <Fact name={t("jobs.dry.estimate")}>{job.estimatedSeconds === null || job.endedAt !== null ? null : estimateText(job.estimatedSeconds)}</Fact>
       <Fact name={t("jobs.facts.id")}>

@@ -224,6 +224,7 @@ test("what is missing is told once somebody tries to go on", async () => {
   fireEvent.click(screen.getByTestId("job-create"));
   await screen.findByText("Name the method.");
   await screen.findByText("Write a condition, or choose all devices.");
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("job-methodName")));
   expect(create).not.toHaveBeenCalled();
 });
 

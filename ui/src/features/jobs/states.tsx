@@ -18,7 +18,7 @@ export const stateLooks: Record<JobState, { icon: ReactElement; colour: string; 
   completed: { icon: <CheckmarkCircleRegular />, colour: tokens.colorPaletteGreenBackground3, tone: "good" },
   failed: { icon: <ErrorCircleRegular />, colour: tokens.colorPaletteRedBackground3, tone: "bad" },
   unknown: { icon: <QuestionCircleRegular />, colour: tokens.colorPaletteYellowBackground3, tone: "doubt" },
-  cancelled: { icon: <ProhibitedRegular />, colour: tokens.colorNeutralForegroundDisabled, tone: "quiet" },
+  cancelled: { icon: <ProhibitedRegular />, colour: tokens.colorNeutralForeground3, tone: "quiet" },
   running: { icon: <ArrowSyncRegular />, colour: tokens.colorPaletteBlueBorderActive, tone: "busy" },
   enqueued: { icon: <HourglassHalfRegular />, colour: tokens.colorNeutralStroke1, tone: "quiet" },
   scheduled: { icon: <CalendarClockRegular />, colour: tokens.colorNeutralStroke1, tone: "quiet" },
