@@ -160,7 +160,6 @@ test("device jobs show their steps, wait for who is offline, are cancelled, and 
     await app.connected(6);
 
     await app.click("run-job");
-    await app.see("job-target-all");
     await choose(app, "job-kind", "job-kind-firmwareUpdate");
     await counted(app, 6);
     await app.click("sample-package");
@@ -171,9 +170,9 @@ test("device jobs show their steps, wait for who is offline, are cancelled, and 
     await create(app);
     await app.see("job-page", { "data-state": "running" });
     await app.see("running-jobs", { "data-count": 1 });
-    await app.see("job-device", { "data-device-id": "plant-1" });
+    await app.see("job-device", { "data-device-id": "plant-01" });
     assert.equal((await app.facts("job-device", "device-id")).length, 6, "one job has six devices");
-    await app.click("job-device", { "data-device-id": "plant-1" });
+    await app.click("job-device", { "data-device-id": "plant-01" });
     await app.see("job-phase", { "data-phase": "downloading" }, 60_000);
     await app.shots("121-job-running");
     await ended(app, "completed", 180_000);
@@ -181,10 +180,10 @@ test("device jobs show their steps, wait for who is offline, are cancelled, and 
     for (const phase of ["accepted", "downloading", "applying", "rebooting", "reconnected", "done"]) await app.see("job-phase", { "data-phase": phase });
     await app.gone("running-jobs");
     await app.shots("122-job-phases");
-    assert.equal((await control(hub, "twin", "show", "plant-4")).properties.reported.firmware.version, "2.0.0");
+    assert.equal((await control(hub, "twin", "show", "plant-04")).properties.reported.firmware.version, "2.0.0");
 
     // One device is away: the job waits for it, and is cancelled instead.
-    await app.evaluate(() => window.__TAURI_INTERNALS__.invoke("stop_simulated", { deviceIds: ["plant-6"] }));
+    await app.evaluate(() => window.__TAURI_INTERNALS__.invoke("stop_simulated", { deviceIds: ["plant-06"] }));
     await app.connected(5);
     await newJob(app, "reboot");
     await app.click("job-target-all");
@@ -192,7 +191,7 @@ test("device jobs show their steps, wait for who is offline, are cancelled, and 
     await app.reads("dry-run", "1 devices are offline");
     await create(app);
     await app.see("job-device-state", { "data-state": "completed", "data-count": 5 }, 60_000);
-    await app.see("job-device", { "data-device-id": "plant-6", "data-state": "enqueued" });
+    await app.see("job-device", { "data-device-id": "plant-06", "data-state": "enqueued" });
     await app.shots("123-job-waits", ["light"]);
     await app.press(CTRL, "k");
     await app.type("palette-input", "under way");
@@ -208,7 +207,7 @@ test("device jobs show their steps, wait for who is offline, are cancelled, and 
     await counted(app, 1);
     await app.see("job-picked", { "data-count": 1 });
     await app.reads("job-review", "Reboot 1 device now");
-    await app.evaluate(() => window.__TAURI_INTERNALS__.invoke("start_simulated", { deviceIds: ["plant-6"], confirmation: null }));
+    await app.evaluate(() => window.__TAURI_INTERNALS__.invoke("start_simulated", { deviceIds: ["plant-06"], confirmation: null }));
     await app.connected(6);
     await create(app);
     await ended(app, "completed");
@@ -239,7 +238,7 @@ test("device jobs show their steps, wait for who is offline, are cancelled, and 
 
     // Deleting wants the number of devices.
     await app.go("/devices");
-    for (const id of ["plant-1", "plant-2"]) await app.clickOn(`${app.selector("device-row", { "data-device-id": id })} input`);
+    for (const id of ["plant-01", "plant-02"]) await app.clickOn(`${app.selector("device-row", { "data-device-id": id })} input`);
     await app.click("run-job");
     await app.see("job-picked", { "data-count": 2 });
     await choose(app, "job-kind", "job-kind-delete");

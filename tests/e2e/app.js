@@ -88,7 +88,7 @@ export class App {
     this.browser = await remote({
       hostname: DRIVER.hostname,
       port: Number(DRIVER.port),
-      logLevel: process.env.WD_LOG ?? "silent",
+      logLevel: "silent",
       connectionRetryCount: 0,
       capabilities: {
         browserName: "wry",
@@ -246,18 +246,27 @@ export class App {
     await mkdir(SHOTS, { recursive: true });
     // Two frames, so that what was just changed is drawn.
     await this.browser.executeAsync((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())));
+    // The driver waits for the next frame, which a page where nothing moves never draws.
+    await this.evaluate(() => {
+      const dot = document.createElement("div");
+      dot.style.cssText = "position: fixed; right: 0; bottom: 0; width: 1px; height: 1px";
+      document.body.append(dot);
+      let turn = 0;
+      window.shotDot = { dot, timer: setInterval(() => (dot.style.opacity = (turn += 1) % 2 ? "0.5" : "0.4"), 50) };
+      dot.style.background = "currentColor";
+    });
     await this.browser.saveScreenshot(join(SHOTS, `${name}.png`));
+    await this.evaluate(() => {
+      clearInterval(window.shotDot.timer);
+      window.shotDot.dot.remove();
+    });
   }
 
   /** What axe finds wrong with the screen as it is drawn now must be nothing. */
   async accessible(what) {
     const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-    await this.evaluate((source) => {
-      if (window.axe) return;
-      const script = document.createElement("script");
-      script.textContent = source;
-      document.head.append(script);
-    }, axe);
+    // The page's own policy lets no script in; the driver may run one.
+    if (!(await this.evaluate(() => "axe" in window))) await this.browser.execute(axe);
     const found = await this.browser.executeAsync((done) => {
       window.axe.run(document, { resultTypes: ["violations"], rules: { region: { enabled: false } } }).then(
         ({ violations }) => done(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 240)).join(" | ")}`)),

@@ -29,6 +29,8 @@ type Props = {
   title: string;
   submit: string;
   submitTestId?: string;
+  /** On the button that does nothing, where "Cancel" would be taken for the deed itself. */
+  keep?: string;
   canSubmit?: boolean;
   danger?: boolean;
   running?: boolean;
@@ -39,7 +41,7 @@ type Props = {
 };
 
 /** A question with one answer button; Enter answers, Esc closes. */
-export function FormDialog({ title, submit, submitTestId, canSubmit = true, danger, running, error, onSubmit, onClose, children }: Props) {
+export function FormDialog({ title, submit, submitTestId, keep, canSubmit = true, danger, running, error, onSubmit, onClose, children }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   return (
@@ -58,7 +60,7 @@ export function FormDialog({ title, submit, submitTestId, canSubmit = true, dang
               <ErrorBar error={error ?? null} />
             </DialogContent>
             <DialogActions>
-              <Button onClick={onClose}>{t("common.cancel")}</Button>
+              <Button onClick={onClose}>{keep ?? t("common.cancel")}</Button>
               <Button
                 type="submit"
                 appearance="primary"

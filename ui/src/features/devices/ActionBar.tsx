@@ -87,9 +87,7 @@ export function ActionBar({ shown }: Props) {
           <ToolbarButton appearance="primary" className={styles.action} icon={<BeakerRegular />} data-testid="add-simulated" onClick={() => openDialog({ kind: "addSimulated" })}>
             {t("devices.addSimulated")}
           </ToolbarButton>
-          <ToolbarButton className={styles.action} icon={<AddRegular />} data-testid="create-device" onClick={() => openDialog({ kind: "createDevice" })}>
-            {t("devices.create")}
-          </ToolbarButton>
+          {lesser(<AddRegular />, t("devices.create"), "create-device", () => openDialog({ kind: "createDevice" }))}
           {lesser(<TaskListAddRegular />, shown === null ? t("devices.runJobAll") : t("devices.runJob", { count: shown.length }), "run-job", () =>
             runJob({ ids: shown, source: "shown" }),
             shown?.length === 0,

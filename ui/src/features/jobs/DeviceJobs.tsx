@@ -8,7 +8,7 @@ import { StatePanel } from "../../components/StatePanel";
 import { ipc } from "../../ipc";
 import { useStore } from "../../store/store";
 import { orderJob } from "../../store/ui";
-import { filterOf, readFilters } from "./filters";
+import { filterOf, noFilters } from "./filters";
 import { JobList } from "./JobList";
 import { usePages } from "./use-pages";
 
@@ -17,14 +17,12 @@ const useStyles = makeStyles({
   bar: { padding: "0 8px" },
 });
 
-const everything = readFilters(new URLSearchParams());
-
 /** On a device's page: the jobs that had it. */
 export function DeviceJobs({ deviceId }: { deviceId: string }) {
   const styles = useStyles();
   const { t } = useTranslation();
   const navigate = useNavigate();
-  const read = useCallback((offset: number, limit: number) => ipc.listJobs(filterOf({ ...everything, device: deviceId }, 0), offset, limit), [deviceId]);
+  const read = useCallback((offset: number, limit: number) => ipc.listJobs(filterOf({ ...noFilters, device: deviceId }, 0), offset, limit), [deviceId]);
   const news = useStore((model) => `${model.jobs.told} ${model.readings}`);
   const { pages, newest, error, show, look } = usePages(read, news);
   const runJob = () => {

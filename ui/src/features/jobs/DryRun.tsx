@@ -25,13 +25,20 @@ const useStyles = makeStyles({
     borderTop: `1px solid ${tokens.colorNeutralStroke3}`,
   },
   headCell: { fontFamily: tokens.fontFamilyBase, color: tokens.colorNeutralForeground2, borderTopStyle: "none" },
+  absent: { fontFamily: tokens.fontFamilyBase, color: tokens.colorNeutralForeground2 },
   device: { fontFamily: tokens.fontFamilyMonospace, fontWeight: tokens.fontWeightSemibold, overflowWrap: "anywhere" },
 });
 
-type Props = { preview: JobPreview | null; isFresh: boolean; isTwin: boolean };
+type Props = {
+  preview: JobPreview | null;
+  isFresh: boolean;
+  isTwin: boolean;
+  /** The devices cannot be told: their condition has a mistake. */
+  isMistake: boolean;
+};
 
 /** What would happen, before anything does. */
-export function DryRun({ preview, isFresh, isTwin }: Props) {
+export function DryRun({ preview, isFresh, isTwin, isMistake }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
   const slow = useDelayed(!isFresh, 400);
@@ -45,14 +52,14 @@ export function DryRun({ preview, isFresh, isTwin }: Props) {
         <Text className={styles.quiet}>{t("jobs.dry.nothing")}</Text>
       ) : (
         <div className={mergeClasses(styles.root, slow && styles.stale)}>
-          <div className={styles.sums} role="status">
+          <div className={isMistake ? undefined : styles.sums} role="status" hidden={isMistake}>
             <Sum name={t("jobs.dry.devices")} value={t("jobs.number", { count: preview.count })} />
             <Sum name={t("jobs.dry.connected")} value={t("jobs.number", { count: preview.connected })} />
             {isTwin ? <Sum name={t("jobs.dry.unchanged")} value={t("jobs.number", { count: preview.unchanged })} /> : null}
             {preview.estimatedSeconds === null ? null : <Sum name={t("jobs.dry.estimate")} value={estimateText(preview.estimatedSeconds)} />}
           </div>
           {preview.count === 0 ? (
-            <Text>{t("jobs.dry.none")}</Text>
+            <Text>{t(isMistake ? "jobs.dry.wrong" : "jobs.dry.none")}</Text>
           ) : (
             <Text size={200} className={styles.ids} data-testid="dry-run-sample">
               {preview.sample.join(", ")}
@@ -94,7 +101,8 @@ function Sum({ name, value }: { name: string; value: string }) {
 function Differences({ list, rest }: { list: TwinDifference[]; rest: number }) {
   const styles = useStyles();
   const { t } = useTranslation();
-  const shown = (value: DifferenceLine["before"]) => (value === null || value === undefined ? t("jobs.dry.absent") : JSON.stringify(value));
+  const shown = (value: DifferenceLine["before"]) =>
+    value === null || value === undefined ? <span className={styles.absent}>{t("jobs.dry.absent")}</span> : JSON.stringify(value);
   return (
     <table className={styles.table} aria-label={t("jobs.dry.differences")} data-testid="dry-run-differences">
       <thead>

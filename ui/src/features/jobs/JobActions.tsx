@@ -79,6 +79,7 @@ function CancelDialog({ job, onClose }: { job: Job; onClose: () => void }) {
       title={t("jobs.cancel.title", { title: job.title })}
       submit={t("jobs.cancel.submit")}
       submitTestId="cancel-job-confirm"
+      keep={t("jobs.cancel.keep")}
       danger
       running={running}
       error={error}

@@ -3,13 +3,21 @@ import type { Job } from "../../ipc";
 import { stateLooks } from "./states";
 
 const useStyles = makeStyles({
-  root: { display: "flex", gap: "1px", height: "8px", minWidth: 0, borderRadius: tokens.borderRadiusMedium, overflow: "hidden", backgroundColor: tokens.colorNeutralBackground4 },
+  root: {
+    display: "flex",
+    gap: "1px",
+    height: "8px",
+    minWidth: 0,
+    borderRadius: tokens.borderRadiusMedium,
+    overflow: "hidden",
+    backgroundColor: tokens.colorNeutralBackground4,
+    boxShadow: `inset 0 0 0 1px ${tokens.colorNeutralStroke2}`,
+  },
   large: { height: "14px", gap: "2px" },
   part: { minWidth: "3px", flexBasis: 0, transitionProperty: "flex-grow", transitionDuration: "200ms", "@media (prefers-reduced-motion: reduce)": { transitionDuration: "0ms" } },
-  /** Told apart from success without colour. */
-  hatched: {
-    backgroundImage: "repeating-linear-gradient(135deg, transparent 0 3px, rgba(255, 255, 255, 0.45) 3px 5px)",
-  },
+  /** Told apart without colour: failures are hatched, what was cancelled is barred, what waits is empty. */
+  hatched: { backgroundImage: `repeating-linear-gradient(135deg, transparent 0 4px, ${tokens.colorNeutralBackground1} 4px 6px)` },
+  barred: { backgroundImage: `repeating-linear-gradient(90deg, transparent 0 2px, ${tokens.colorNeutralBackground1} 2px 6px)` },
 });
 
 const order = [
@@ -18,7 +26,6 @@ const order = [
   ["unknown", "unknown"],
   ["cancelled", "cancelled"],
   ["running", "running"],
-  ["enqueued", "enqueued"],
 ] as const;
 
 /** Succeeded, failed, running, waiting; the text beside it says the same. */
@@ -30,11 +37,12 @@ export function JobBar({ job, large = false }: { job: Job; large?: boolean }) {
         job[count] === 0 ? null : (
           <span
             key={state}
-            className={mergeClasses(styles.part, (state === "failed" || state === "unknown") && styles.hatched)}
+            className={mergeClasses(styles.part, (state === "failed" || state === "unknown") && styles.hatched, state === "cancelled" && styles.barred)}
             style={{ flexGrow: job[count], backgroundColor: stateLooks[state].colour }}
           />
         ),
       )}
+      {job.enqueued === 0 ? null : <span className={styles.part} style={{ flexGrow: job.enqueued }} />}
     </div>
   );
 }

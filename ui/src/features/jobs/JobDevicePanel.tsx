@@ -9,7 +9,7 @@ import { JsonLines } from "../../components/JsonLines";
 import type { JobDevice } from "../../ipc";
 import { formatAbsolute, formatDuration, formatTime } from "../../lib/format";
 import { parseText } from "../../lib/json-text";
-import { StateMark } from "./states";
+import { DeviceStateMark } from "./states";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", gap: "12px", padding: "8px 16px 16px" },
@@ -27,11 +27,12 @@ const useStyles = makeStyles({
 });
 
 /** One device of a job: how it went, step by step, and what it answered. */
-export function JobDevicePanel({ device, onClose }: { device: JobDevice; onClose: () => void }) {
+export function JobDevicePanel({ device, followed, onClose }: { device: JobDevice; followed: boolean; onClose: () => void }) {
   const styles = useStyles();
   const { t } = useTranslation();
   const navigate = useNavigate();
   const result = useMemo(() => (device.resultText === null ? null : parseText(device.resultText)), [device.resultText]);
+  const answer = t(followed ? "jobs.device.firstAnswer" : "jobs.device.result");
   const facts: [string, string | number | null][] = [
     [t("jobs.device.status"), device.status],
     [t("jobs.device.cause"), device.cause],
@@ -50,7 +51,7 @@ export function JobDevicePanel({ device, onClose }: { device: JobDevice; onClose
           <Button appearance="subtle" icon={<DismissRegular />} onClick={onClose} data-testid="close-job-device" />
         </Tooltip>
       </div>
-      <StateMark state={device.state} />
+      <DeviceStateMark state={device.state} />
       {device.reason ? <Text>{device.reason}</Text> : null}
       {device.phases.length > 0 ? (
         <ol className={styles.phases} aria-label={t("jobs.device.phases")}>
@@ -86,16 +87,16 @@ export function JobDevicePanel({ device, onClose }: { device: JobDevice; onClose
                 </dd>,
               ],
         )}
-        <dt className={styles.name}>{t("jobs.facts.id")}</dt>
+        <dt className={styles.name}>{t("jobs.device.id")}</dt>
         <dd className={styles.value}>
           <span className={styles.code}>{device.id}</span>
         </dd>
       </dl>
       {result === null ? null : (
         <>
-          <Text weight="semibold">{t("jobs.device.result")}</Text>
+          <Text weight="semibold">{answer}</Text>
           {result.ok ? (
-            <JsonLines className={styles.result} value={result.value} label={t("jobs.device.result")} testId="job-device-result" />
+            <JsonLines className={styles.result} value={result.value} label={answer} testId="job-device-result" />
           ) : (
             // An answer that was too long is kept up to where it was cut off.
             <Text className={styles.code} data-testid="job-device-result">

@@ -5,13 +5,13 @@ import { useSearchParams } from "react-router";
 import { ErrorBar } from "../../components/ErrorBar";
 import { Glow } from "../../components/Glow";
 import { RelativeTime } from "../../components/RelativeTime";
-import { ipc, type Job, type JobDevice, type JobDevicePage, type JobState } from "../../ipc";
+import { ipc, type Job, type JobDevice, type JobDevicePage, type JobKind, type JobState } from "../../ipc";
 import { formatNumber } from "../../lib/format";
 import { useMedia } from "../../lib/use-media";
 import { useStore } from "../../store/store";
 import { JobDevicePanel } from "./JobDevicePanel";
 import { type GridColumn, PagedGrid } from "./PagedGrid";
-import { StateIcon, stateLooks, StateMark } from "./states";
+import { DeviceStateMark, StateIcon, stateLooks } from "./states";
 import { rowIn, usePages } from "./use-pages";
 
 const counts = [
@@ -70,6 +70,8 @@ const useStyles = makeStyles({
   none: { padding: "20px 8px", color: tokens.colorNeutralForeground2 },
 });
 
+/** Work that is only ordered by the call, and then followed. */
+const hasPhases = (kind: JobKind) => kind === "firmwareUpdate" || kind === "reboot" || kind === "factoryReset";
 const devicesOf = (page: JobDevicePage) => page.devices;
 const isState = (text: string | null): text is JobState => text !== null && text in stateLooks;
 
@@ -101,7 +103,13 @@ export function JobDevices({ job }: { job: Job }) {
   // The event that tells of the job, not each of its devices, makes them be read again.
   const readings = useStore((model) => model.readings);
   const { pages, newest, error, show, look } = usePages(read, useMemo(() => ({ job, readings }), [job, readings]));
-  const columns = useMemo(() => widths.map((column): GridColumn<Key> => ({ ...column, title: t(`jobs.deviceColumns.${column.key}`) })), [t]);
+  const columns = useMemo(
+    () =>
+      widths
+        .filter(({ key }) => key !== "phase" || hasPhases(job.kind))
+        .map((column): GridColumn<Key> => ({ ...column, title: t(`jobs.deviceColumns.${column.key}`) })),
+    [t, job.kind],
+  );
   const devices = [...pages.values()].flatMap(devicesOf);
   const opened = open === null ? undefined : devices.find((device) => device.deviceId === open);
 
@@ -187,7 +195,7 @@ export function JobDevices({ job }: { job: Job }) {
             rowAt={(index) => rowIn(pages, devicesOf, index)}
             idOf={(device) => device.deviceId}
             factsOf={(device) => ({ "data-testid": "job-device", "data-device-id": device.deviceId, "data-state": device.state })}
-            cell={(device, key) => <Cell device={device} column={key} />}
+            cell={(device, key) => <Cell device={device} column={key} followed={hasPhases(job.kind)} />}
             chosen={open}
             onShow={show}
             onOpen={(device) => set({ device: open === device.deviceId ? null : device.deviceId })}
@@ -195,7 +203,7 @@ export function JobDevices({ job }: { job: Job }) {
           />
           {opened ? (
             <aside className={mergeClasses(styles.panel, !wide && styles.over)} aria-label={opened.deviceId}>
-              <JobDevicePanel device={opened} onClose={() => set({ device: null })} />
+              <JobDevicePanel device={opened} followed={hasPhases(job.kind)} onClose={() => set({ device: null })} />
             </aside>
           ) : null}
         </div>
@@ -204,7 +212,8 @@ export function JobDevices({ job }: { job: Job }) {
   );
 }
 
-function Cell({ device, column }: { device: JobDevice; column: Key }) {
+/** `followed`: what it answered was only that it begins. */
+function Cell({ device, column, followed }: { device: JobDevice; column: Key; followed: boolean }) {
   const styles = useStyles();
   const { t } = useTranslation();
   switch (column) {
@@ -213,7 +222,7 @@ function Cell({ device, column }: { device: JobDevice; column: Key }) {
     case "state":
       return (
         <Glow of={device.id} value={device.state}>
-          <StateMark state={device.state} />
+          <DeviceStateMark state={device.state} />
         </Glow>
       );
     case "phase": {
@@ -227,7 +236,7 @@ function Cell({ device, column }: { device: JobDevice; column: Key }) {
     case "answer":
       return device.status;
     case "reason":
-      return <span title={device.reason ?? undefined}>{device.reason ?? <span className={styles.quiet}>{device.resultText}</span>}</span>;
+      return <span title={device.reason ?? undefined}>{device.reason ?? (followed ? null : <span className={styles.quiet}>{device.resultText}</span>)}</span>;
     case "ended":
       return device.endedAt === null ? null : (
         <span className={styles.quiet}>

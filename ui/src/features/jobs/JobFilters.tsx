@@ -10,9 +10,9 @@ import { StateIcon } from "./states";
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", gap: "8px", padding: "0 20px 8px" },
   row: { display: "flex", flexWrap: "wrap", gap: "8px", alignItems: "center" },
-  text: { width: "220px" },
-  menu: { minWidth: "132px", width: "150px" },
-  device: { width: "150px" },
+  text: { flexGrow: 1, flexBasis: "140px", maxWidth: "240px" },
+  menu: { minWidth: "120px", width: "136px" },
+  device: { width: "130px" },
   day: { width: "124px" },
   state: {
     display: "inline-flex",

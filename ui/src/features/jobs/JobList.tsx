@@ -1,4 +1,4 @@
-import { makeStyles, mergeClasses, Text, tokens } from "@fluentui/react-components";
+import { makeStyles, Text, tokens } from "@fluentui/react-components";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "react-router";
@@ -10,7 +10,7 @@ import { JobBar } from "./JobBar";
 import { type GridColumn, PagedGrid } from "./PagedGrid";
 import { JobMark } from "./states";
 import { rowIn } from "./use-pages";
-import { progressText, targetText } from "./words";
+import { isForAll, progressText, targetText } from "./words";
 
 type Key = "state" | "title" | "target" | "runner" | "progress" | "created" | "origin";
 
@@ -74,9 +74,8 @@ function Cell({ job, column }: { job: Job; column: Key }) {
       return <span title={job.title}>{job.title}</span>;
     case "target": {
       const text = targetText(job);
-      const isCondition = job.condition !== null && job.condition.trim() !== "" && job.condition.trim() !== "*";
       return (
-        <span className={mergeClasses(isCondition && styles.code)} title={text}>
+        <span className={isForAll(job) ? undefined : styles.code} title={text}>
           {text}
         </span>
       );

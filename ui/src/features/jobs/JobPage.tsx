@@ -21,7 +21,7 @@ import { JobActions } from "./JobActions";
 import { JobBar } from "./JobBar";
 import { JobDevices } from "./JobDevices";
 import { JobMark } from "./states";
-import { estimateText, progressText, targetText } from "./words";
+import { estimateText, isForAll, progressText, targetText } from "./words";
 
 const useStyles = makeStyles({
   root: { display: "flex", flexDirection: "column", flexGrow: 1, minHeight: 0 },
@@ -106,7 +106,7 @@ function Detail({ job }: { job: Job }) {
   const navigate = useNavigate();
   return (
     <div className={styles.root} data-testid="job-page" data-job-id={job.id} data-state={job.state} data-runner={job.runner}>
-      <PageHeader title={job.title} sub={<span className={styles.code}>{targetText(job)}</span>}>
+      <PageHeader title={job.title} sub={<span className={isForAll(job) ? undefined : styles.code}>{targetText(job)}</span>}>
         <Button size="small" appearance="subtle" icon={<ArrowLeftRegular />} onClick={() => void navigate("/jobs")}>
           {t("jobs.all")}
         </Button>
@@ -117,7 +117,7 @@ function Detail({ job }: { job: Job }) {
           <Subtitle1>
             <JobMark job={job} />
           </Subtitle1>
-          <Text data-testid="job-progress">{progressText(job)}</Text>
+          <Text data-testid="job-progress">{job.state === "scheduled" && job.startAt !== null ? <StartsIn at={job.startAt} /> : progressText(job)}</Text>
           {job.reason ? <Text className={styles.reason}>{job.reason}</Text> : null}
         </div>
         <JobBar job={job} large />
@@ -141,7 +141,7 @@ function Facts({ job }: { job: Job }) {
       {isWaiting && job.startAt !== null ? <Fact name={t("jobs.facts.startAt")}>{formatAbsolute(job.startAt)}</Fact> : null}
       <Fact name={t("jobs.facts.startedAt")}>{time(job.startedAt)}</Fact>
       <Fact name={t("jobs.facts.endedAt")}>{time(job.endedAt)}</Fact>
-      <Fact name={t("jobs.facts.took")}>{job.startedAt === null ? null : <Elapsed from={job.startedAt} to={job.endedAt} />}</Fact>
+      <Fact name={t(job.endedAt === null ? "jobs.facts.soFar" : "jobs.facts.took")}>{job.startedAt === null ? null : <Elapsed from={job.startedAt} to={job.endedAt} />}</Fact>
       <Fact name={t("jobs.facts.limit")}>{t("jobs.facts.minutes", { count: job.maxMinutes })}</Fact>
       <Fact name={t("jobs.dry.estimate")}>{job.estimatedSeconds === null || job.endedAt !== null ? null : estimateText(job.estimatedSeconds)}</Fact>
       <Fact name={t("jobs.facts.id")}>
@@ -162,6 +162,13 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
       <dd className={styles.value}>{children}</dd>
     </div>
   );
+}
+
+function StartsIn({ at }: { at: string }) {
+  const { t } = useTranslation();
+  const left = Date.parse(at) - useNow(1000);
+  // In whole seconds: it ticks by the second.
+  return left < 1000 ? t("jobs.startsNow") : t("jobs.startsIn", { time: formatDuration(Math.floor(left / 1000) * 1000) });
 }
 
 function Elapsed({ from, to }: { from: string; to: string | null }) {

@@ -224,6 +224,7 @@ test("what is missing is told once somebody tries to go on", async () => {
   fireEvent.click(screen.getByTestId("job-create"));
   await screen.findByText("Name the method.");
   await screen.findByText("Write a condition, or choose all devices.");
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("job-methodName")));
   expect(create).not.toHaveBeenCalled();
 });
 
@@ -291,7 +292,7 @@ test("differences show what is there and what will be", async () => {
   useDrafts.setState({ hubId: "h", draft: { ...emptyDraft, kind: "updateTwin", target: "all", desired: '{"floor": 3}' } });
   open("/jobs/new");
   const table = await screen.findByTestId("dry-run-differences");
-  expect(within(table).getAllByRole("cell").map((cell) => cell.textContent)).toEqual(["desired.floor", "nothing", "3", "and alike in 229 more devices"]);
+  expect(within(table).getAllByRole("cell").map((cell) => cell.textContent)).toEqual(["desired.floor", "nothing", "3", "and changes in 229 more devices"]);
 });
 
 // ---- one of them ---------------------------------------------------------------------------------

@@ -3,9 +3,9 @@ import { AddRegular } from "@fluentui/react-icons/svg/add";
 import { PlugDisconnectedRegular } from "@fluentui/react-icons/svg/plug-disconnected";
 import { SearchRegular } from "@fluentui/react-icons/svg/search";
 import { TaskListLtrRegular } from "@fluentui/react-icons/svg/task-list-ltr";
-import { useCallback, useDeferredValue, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { useNavigate, useSearchParams } from "react-router";
+import { useNavigate } from "react-router";
 import { ErrorBar } from "../../components/ErrorBar";
 import { ErrorState } from "../../components/ErrorState";
 import { PageHeader } from "../../components/PageHeader";
@@ -13,9 +13,10 @@ import { StatePanel } from "../../components/StatePanel";
 import { ipc } from "../../ipc";
 import { useDelayed } from "../../lib/use-delayed";
 import { useActiveHub, useStore } from "../../store/store";
-import { filterOf, isFiltered, readFilters, writeFilters } from "./filters";
+import { filterOf, isFiltered, noFilters } from "./filters";
 import { JobFilters } from "./JobFilters";
 import { JobList } from "./JobList";
+import { useFilters } from "./use-filters";
 import { usePages } from "./use-pages";
 
 const useStyles = makeStyles({
@@ -45,8 +46,7 @@ function Jobs() {
   const styles = useStyles();
   const { t } = useTranslation();
   const navigate = useNavigate();
-  const [params, setParams] = useSearchParams();
-  const filters = useMemo(() => readFilters(params), [params]);
+  const [filters, change] = useFilters();
   const [began] = useState(() => Date.now());
   const asked = useDeferredValue(filters);
   const read = useCallback((offset: number, limit: number) => ipc.listJobs(filterOf(asked, began), offset, limit), [asked, began]);
@@ -55,7 +55,7 @@ function Jobs() {
   const slow = useDelayed(newest === null && error === null);
   const filtered = isFiltered(filters);
   const total = newest?.total ?? 0;
-  const clear = () => setParams({}, { replace: true });
+  const clear = () => change(noFilters);
 
   return (
     <div className={styles.root}>
@@ -75,7 +75,7 @@ function Jobs() {
         <JobFilters
           filters={filters}
           counts={newest.byState}
-          onChange={(change) => setParams(writeFilters({ ...filters, ...change }), { replace: true })}
+          onChange={change}
           onClear={clear}
         />
       ) : null}

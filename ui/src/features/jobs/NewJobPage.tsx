@@ -1,7 +1,7 @@
 import { Button, Field, Input, makeStyles, mergeClasses, MessageBar, MessageBarBody, Spinner, Text, tokens } from "@fluentui/react-components";
 import { ArrowLeftRegular } from "@fluentui/react-icons/svg/arrow-left";
 import { PlugDisconnectedRegular } from "@fluentui/react-icons/svg/plug-disconnected";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate, useSearchParams } from "react-router";
 import { ErrorBar } from "../../components/ErrorBar";
@@ -117,6 +117,7 @@ function NewJob({ hubId }: { hubId: string }) {
   const draft = useDrafts((store) => store.draft);
   const reading = readDraft(draft);
   const { problems } = reading;
+  const form = useRef<HTMLFormElement>(null);
   const [tried, setTried] = useState(false);
   const [typedCount, setTypedCount] = useState("");
   const name = useHubName();
@@ -147,8 +148,15 @@ function NewJob({ hubId }: { hubId: string }) {
   const confirmed = (!destructive || typedCount.replace(/\D/g, "") === String(count)) && name.named;
   const zone = draft.utc ? "UTC" : zoneHere();
 
+  const hasMistake = (look.isFresh && look.place !== null) || startTold !== undefined || Object.values(problems).some(({ reason }) => tried || reason !== "missing");
+  const isEmpty = isReady && look.isFresh && look.preview?.count === 0;
+
   const submit = () => {
     setTried(true);
+    if (!valid) {
+      // Once it is drawn, the first thing that is wrong may stand outside of what is in sight.
+      setTimeout(() => form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus());
+    }
     if (!valid || !confirmed || create.running || order.running) return;
     void create.run(async () => {
       try {
@@ -172,11 +180,17 @@ function NewJob({ hubId }: { hubId: string }) {
   };
   const review = isReady && look.isFresh && count > 0 && look.preview?.problem === null && start?.ok !== false ? reviewText(reading.work, count, start?.ok ? start.ms : null, reading.minutes, now, zone) : null;
 
-  const dryRun = <DryRun preview={look.preview} isFresh={look.isFresh} isTwin={draft.kind === "updateTwin"} />;
+  const dryRun = (
+    <>
+      <ErrorBar error={look.error} what={t("errors.preview")} onRetry={look.retry} />
+      <DryRun preview={look.preview} isFresh={look.isFresh} isTwin={draft.kind === "updateTwin"} isMistake={look.place === "target"} />
+    </>
+  );
   return (
     // Ctrl+Enter works from every field of the form, so the form itself hears it.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
     <form
+      ref={form}
       className={styles.root}
       data-testid="new-job-form"
       onSubmit={(event) => {
@@ -206,6 +220,7 @@ function NewJob({ hubId }: { hubId: string }) {
           <Section title={t("jobs.on.title")}>
             <TargetForm draft={draft} problem={problemAt("target") ?? told(draft.target === "picked" ? "ids" : "condition")} />
           </Section>
+          {wide ? null : dryRun}
           <Section title={t("jobs.who.title")}>
             <RunnerForm draft={draft} problem={problemAt("runner")} />
           </Section>
@@ -213,10 +228,7 @@ function NewJob({ hubId }: { hubId: string }) {
             <WhenForm draft={draft} told={startTold} minutesTold={told("minutes")} />
           </Section>
         </div>
-        <div className={mergeClasses(styles.side, !wide && styles.whole)}>
-          <ErrorBar error={look.error} what={t("errors.preview")} onRetry={look.retry} />
-          {dryRun}
-        </div>
+        {wide ? <div className={styles.side}>{dryRun}</div> : null}
       </div>
       <footer className={styles.foot}>
         {destructive && look.isFresh && count > 0 ? (
@@ -244,7 +256,7 @@ function NewJob({ hubId }: { hubId: string }) {
           </div>
         ) : null}
         <Text weight="semibold" className={styles.review} aria-live="polite" data-testid="job-review">
-          {review ?? t("jobs.review.notYet")}
+          {review ?? t(`jobs.review.${hasMistake ? "wrong" : isEmpty ? "noDevice" : "notYet"}`)}
         </Text>
         <div className={styles.buttons}>
           <Button onClick={() => useDrafts.setState({ draft: emptyDraft })} data-testid="job-clear">

@@ -1,4 +1,4 @@
-import { makeStyles, mergeClasses, SkeletonItem, tokens } from "@fluentui/react-components";
+import { makeStyles, mergeClasses, tokens } from "@fluentui/react-components";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { useWidth } from "../../lib/use-size";
@@ -38,7 +38,8 @@ const useStyles = makeStyles({
   chosen: { backgroundColor: tokens.colorNeutralBackground1Selected, boxShadow: `inset 3px 0 0 ${tokens.colorBrandStroke1}` },
   current: { outline: `2px solid ${tokens.colorStrokeFocus2}`, outlineOffset: "-2px" },
   cell: { padding: "0 8px", minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" },
-  skeleton: { margin: "0 8px" },
+  /** Holds the place of a row; it does not move, for there may be a screen full of them at every step of a scroll. */
+  blank: { display: "block", width: "38%", height: "12px", margin: "0 8px", borderRadius: tokens.borderRadiusMedium, backgroundColor: tokens.colorNeutralBackground4 },
 });
 
 /** `from` is the width of the list at which the column has room. */
@@ -72,6 +73,8 @@ export function PagedGrid<R, K extends string>({ label, columns, total, rowAt, i
   const template = shown.map((column) => column.width).join(" ");
   const virtual = useVirtualizer({ count: total, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: OVERSCAN });
   const items = virtual.getVirtualItems();
+  // A row that leaves at one end is used again at the other: far quicker than making a new one.
+  const slots = Math.max(items.length, Math.ceil((virtual.scrollRect?.height ?? 0) / ROW) + 1 + 2 * OVERSCAN);
   const first = items[0]?.index ?? 0;
   const last = items.at(-1)?.index ?? 0;
   useEffect(() => onShow(first, last), [onShow, first, last]);
@@ -128,9 +131,9 @@ export function PagedGrid<R, K extends string>({ label, columns, total, rowAt, i
             const isCurrent = focused && cursor === item.index;
             if (!row) {
               return (
-                <div key={item.index} id={`${id}-${item.index}`} role="row" aria-rowindex={item.index + 2} className={mergeClasses(styles.row, styles.item, isCurrent && styles.current)} style={place}>
+                <div key={item.index % slots} id={`${id}-${item.index}`} role="row" aria-rowindex={item.index + 2} className={mergeClasses(styles.row, styles.item, isCurrent && styles.current)} style={place}>
                   <span role="gridcell" style={{ gridColumn: "1 / -1" }}>
-                    <SkeletonItem size={16} className={styles.skeleton} />
+                    <span className={styles.blank} />
                   </span>
                 </div>
               );
@@ -140,7 +143,7 @@ export function PagedGrid<R, K extends string>({ label, columns, total, rowAt, i
               // The keys are heard by the grid, which knows the row they are meant for.
               // eslint-disable-next-line jsx-a11y/click-events-have-key-events
               <div
-                key={item.index}
+                key={item.index % slots}
                 id={`${id}-${item.index}`}
                 role="row"
                 aria-rowindex={item.index + 2}

@@ -58,8 +58,8 @@ export function WorkForm({ draft, told, onSubmit }: Props) {
 function Fields({ draft, told, onSubmit }: Props) {
   const styles = useStyles();
   const { t } = useTranslation();
-  const json = (field: "payload" | "desired" | "tags" | "settingValue" | "properties", mayBeEmpty: boolean) => (
-    <Field key={field} className={styles.grow} label={t(`jobs.what.${field}`)} validationMessage={told(field)} hint={told(field) ? undefined : t(`jobs.what.${field}Hint`)}>
+  const json = (field: "payload" | "desired" | "tags" | "settingValue" | "properties", mayBeEmpty: boolean, className?: string) => (
+    <Field key={field} className={className} label={t(`jobs.what.${field}`)} validationMessage={told(field)} hint={told(field) ? undefined : t(`jobs.what.${field}Hint`)}>
       {() => (
         <JsonEditor
           className={styles.editor}
@@ -74,7 +74,7 @@ function Fields({ draft, told, onSubmit }: Props) {
     </Field>
   );
   const line = (field: "setting" | "names" | "version", hint?: string) => (
-    <Field className={styles.grow} label={t(`jobs.what.${field}`)} validationMessage={told(field)} {...(hint && !told(field) ? { hint } : {})}>
+    <Field label={t(`jobs.what.${field}`)} validationMessage={told(field)} {...(hint && !told(field) ? { hint } : {})}>
       <Input value={draft[field]} spellCheck={false} data-testid={`job-${field}`} onChange={(_, data) => changeDraft({ [field]: data.value })} />
     </Field>
   );
@@ -107,8 +107,8 @@ function Fields({ draft, told, onSubmit }: Props) {
     case "updateTwin":
       return (
         <div className={styles.row}>
-          {json("desired", true)}
-          {json("tags", true)}
+          {json("desired", true, styles.grow)}
+          {json("tags", true, styles.grow)}
         </div>
       );
     case "firmwareUpdate":

@@ -35,6 +35,8 @@ export const readFilters = (params: URLSearchParams): Filters => ({
   until: params.get("until") ?? "",
 });
 
+export const noFilters: Filters = { text: "", kind: null, state: null, runner: null, device: "", range: null, from: "", until: "" };
+
 export const writeFilters = (filters: Filters): URLSearchParams =>
   new URLSearchParams(Object.entries(filters).filter((entry): entry is [string, string] => entry[1] !== null && entry[1] !== ""));
 

@@ -12,8 +12,9 @@ test("only the pages in sight are read", async () => {
   pages.show(0, 10);
   pages.subscribe(() => undefined);
   await settle();
+  for (let row = 0; row < 5 * PAGE; row += 10) pages.show(row, row + 20);
   pages.show(5 * PAGE - 1, 5 * PAGE + 20);
-  await settle();
+  await vi.advanceTimersByTimeAsync(100);
   expect(read.mock.calls.map(([offset]) => offset)).toEqual([0, 4 * PAGE, 5 * PAGE]);
   expect([...pages.get().pages.keys()].sort()).toEqual([4, 5]);
 });
@@ -66,7 +67,7 @@ test("a page that cannot be read leaves the others, and says why", async () => {
   before.subscribe(() => undefined);
   await settle();
   before.show(PAGE, PAGE);
-  await settle();
+  await vi.advanceTimersByTimeAsync(100);
   expect(before.get().newest).toBe("page");
   expect(before.get().error?.message).toBe("The disk is gone.");
 });

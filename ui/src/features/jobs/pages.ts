@@ -3,6 +3,8 @@ import { type AppError, toAppError } from "../../ipc";
 export const PAGE = 100;
 /** Between two looks at pages that are in sight. */
 const LOOK_AGAIN = 1000;
+/** Whoever flings a long list past does not want every page of it. */
+const REST = 80;
 
 export type Read<P> = (offset: number, limit: number) => Promise<P>;
 export type Snapshot<P> = {
@@ -26,6 +28,7 @@ export class Pages<P> {
   private sight: number[] = [0];
   private lastLook = -Infinity;
   private timer: ReturnType<typeof setTimeout> | null = null;
+  private rest: ReturnType<typeof setTimeout> | null = null;
   private isOpen = false;
   private isOld: boolean;
 
@@ -51,7 +54,8 @@ export class Pages<P> {
       if (this.listeners.size > 0) return;
       this.isOpen = false;
       if (this.timer !== null) clearTimeout(this.timer);
-      this.timer = null;
+      if (this.rest !== null) clearTimeout(this.rest);
+      this.timer = this.rest = null;
     };
   };
 
@@ -60,8 +64,11 @@ export class Pages<P> {
     const pages: number[] = [];
     for (let page = Math.floor(Math.max(0, first) / PAGE); page <= Math.floor(Math.max(0, last) / PAGE); page += 1) pages.push(page);
     this.sight = pages;
-    if (!this.isOpen || this.isOld) return;
-    for (const page of pages) if (!this.snapshot.pages.has(page) && !this.reading.has(page)) void this.fetch(page);
+    if (!this.isOpen || this.isOld || this.rest !== null) return;
+    this.rest = setTimeout(() => {
+      this.rest = null;
+      for (const page of this.sight) if (!this.snapshot.pages.has(page) && !this.reading.has(page)) void this.fetch(page);
+    }, REST);
   };
 
   /** Something has changed. */

@@ -18,7 +18,7 @@ export const stateLooks: Record<JobState, { icon: ReactElement; colour: string; 
   completed: { icon: <CheckmarkCircleRegular />, colour: tokens.colorPaletteGreenBackground3, tone: "good" },
   failed: { icon: <ErrorCircleRegular />, colour: tokens.colorPaletteRedBackground3, tone: "bad" },
   unknown: { icon: <QuestionCircleRegular />, colour: tokens.colorPaletteYellowBackground3, tone: "doubt" },
-  cancelled: { icon: <ProhibitedRegular />, colour: tokens.colorNeutralForegroundDisabled, tone: "quiet" },
+  cancelled: { icon: <ProhibitedRegular />, colour: tokens.colorNeutralForeground3, tone: "quiet" },
   running: { icon: <ArrowSyncRegular />, colour: tokens.colorPaletteBlueBorderActive, tone: "busy" },
   enqueued: { icon: <HourglassHalfRegular />, colour: tokens.colorNeutralStroke1, tone: "quiet" },
   scheduled: { icon: <CalendarClockRegular />, colour: tokens.colorNeutralStroke1, tone: "quiet" },
@@ -26,7 +26,7 @@ export const stateLooks: Record<JobState, { icon: ReactElement; colour: string; 
 
 const useStyles = makeStyles({
   root: { display: "inline-flex", gap: "6px", alignItems: "center", whiteSpace: "nowrap", minWidth: 0 },
-  icon: { display: "inline-flex", fontSize: "16px", flexShrink: 0 },
+  icon: { display: "inline-flex", fontSize: "max(16px, 1em)", flexShrink: 0 },
   good: { color: tokens.colorPaletteGreenForeground1 },
   bad: { color: tokens.colorPaletteRedForeground1 },
   busy: { color: tokens.colorBrandForeground1 },
@@ -44,13 +44,14 @@ export function StateIcon({ state }: { state: JobState }) {
   );
 }
 
-export function StateMark({ state, reason }: { state: JobState; reason?: string | null }) {
+/** Of one device of a job, which succeeds where a job completes. */
+export function DeviceStateMark({ state }: { state: JobState }) {
   const styles = useStyles();
   const { t } = useTranslation();
   return (
-    <span className={styles.root} title={reason ?? undefined}>
+    <span className={styles.root}>
       <StateIcon state={state} />
-      {t(`jobs.states.${state}`)}
+      {t(`jobs.deviceStates.${state}`)}
     </span>
   );
 }
@@ -59,7 +60,14 @@ export function StateMark({ state, reason }: { state: JobState; reason?: string 
 export function JobMark({ job }: { job: Job }) {
   const styles = useStyles();
   const { t } = useTranslation();
-  if (!job.cancelling || job.endedAt !== null) return <StateMark state={job.state} reason={job.reason} />;
+  if (!job.cancelling || job.endedAt !== null) {
+    return (
+      <span className={styles.root} title={job.reason ?? undefined}>
+        <StateIcon state={job.state} />
+        {t(`jobs.states.${job.state}`)}
+      </span>
+    );
+  }
   return (
     <span className={styles.root} title={job.reason ?? undefined}>
       <span className={mergeClasses(styles.icon, styles.doubt)} aria-hidden>

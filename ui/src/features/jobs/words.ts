@@ -57,11 +57,15 @@ export function progressText(job: Job): string {
   return said.join(", ");
 }
 
+const isEvery = (condition: string): boolean => ["", "*"].includes(condition.trim());
+
+/** Its target is words of ours, not a condition. */
+export const isForAll = (job: Job): boolean => job.condition === null || isEvery(job.condition);
+
 /** The condition, or how many devices were picked. */
 export function targetText(job: Job): string {
   if (job.condition === null) return t("devices.count", { count: job.total });
-  const condition = job.condition.trim();
-  return condition === "" || condition === "*" ? t("jobs.allDevices") : condition;
+  return isEvery(job.condition) ? t("jobs.allDevices") : job.condition.trim();
 }
 
 /** "about 24 s", "about 3 min". */
