@@ -89,6 +89,8 @@ struct Desk {
     target: Target,
     table: Arc<DeviceTable>,
     changed: Arc<Notify>,
+    /// The hub counts queries.
+    is_limited: bool,
     stop: CancellationToken,
     _stop: DropGuard,
 }
@@ -126,6 +128,7 @@ impl Desk {
             target,
             table,
             changed,
+            is_limited: store.s1_limits || !is_here,
             _stop: stop.clone().drop_guard(),
             stop,
         })
@@ -133,7 +136,7 @@ impl Desk {
 
     /// Reads all devices, and again from time to time until the token is cancelled.
     async fn watch(&self) -> Result<CancellationToken> {
-        let pause = if self.target.is_on_this_machine() {
+        let pause = if self.target.is_on_this_machine() && !self.is_limited {
             Duration::from_millis(500)
         } else {
             watch::REMOTE_PAUSE
