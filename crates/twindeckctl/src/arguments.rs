@@ -167,6 +167,12 @@ pub(crate) struct Simulate {
 pub(crate) struct Invoke {
     #[arg(value_parser = device_id)]
     pub(crate) device: DeviceId,
+    #[command(flatten)]
+    pub(crate) call: Call,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Call {
     pub(crate) method: String,
     /// JSON of at most 128 KiB, or - to read it from standard input
     #[arg(long, default_value = "null")]

@@ -6,7 +6,7 @@ use hub_protocol::method::MethodRequest;
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::Invoke,
+    arguments::{Call, Invoke},
     connection::Connection,
     failure::{Failure, Result},
     input,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) async fn run(arguments: Invoke, connection: &Connection, output: Output) -> Result<()> {
-    let request = request(&arguments)?;
+    let request = request(&arguments.call)?;
     let target = connection.open()?;
     let began = Instant::now();
     let answer = target.client.invoke_method(&arguments.device, &request).await?;
@@ -24,17 +24,20 @@ pub(crate) async fn run(arguments: Invoke, connection: &Connection, output: Outp
     output.result(text, &value)
 }
 
-fn request(arguments: &Invoke) -> Result<MethodRequest> {
-    let payload: Value = serde_json::from_str(&input::read(&arguments.payload)?).map_err(|error| {
+pub(crate) fn payload(call: &Call) -> Result<Value> {
+    serde_json::from_str(&input::read(&call.payload)?).map_err(|error| {
         Failure::usage(
             format!("The payload is not JSON: {error}."),
             "Quote it for the shell; a text needs its own quotes: --payload '\"on\"'.",
         )
-    })?;
+    })
+}
+
+fn request(call: &Call) -> Result<MethodRequest> {
     let request = MethodRequest {
-        response_timeout_in_seconds: arguments.response_timeout,
-        connect_timeout_in_seconds: arguments.connect_timeout,
-        ..MethodRequest::new(&arguments.method, payload)
+        response_timeout_in_seconds: call.response_timeout,
+        connect_timeout_in_seconds: call.connect_timeout,
+        ..MethodRequest::new(&call.method, payload(call)?)
     };
     let checked = request.check();
     checked.map_err(|problem| Failure::usage(format!("{problem}."), "Run twindeckctl invoke --help."))?;
@@ -43,13 +46,10 @@ fn request(arguments: &Invoke) -> Result<MethodRequest> {
 
 #[cfg(test)]
 mod tests {
-    use hub_protocol::DeviceId;
-
     use super::*;
 
     fn invoke(payload: &str, response_timeout: u32, connect_timeout: u32) -> Result<MethodRequest> {
-        request(&Invoke {
-            device: DeviceId::new("d").unwrap(),
+        request(&Call {
             method: "m".into(),
             payload: payload.into(),
             response_timeout,

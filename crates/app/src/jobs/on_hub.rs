@@ -28,7 +28,11 @@ use crate::{
 /// Between two looks at jobs that are under way, and when none is.
 const BUSY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(5);
-/// The same for a hub in Azure, which counts looks.
+/// The same for a hub on this machine that keeps the limits of S1: a hundred jobs calls a minute, and
+/// a job that waits takes two more a look.
+const LIMITED_BUSY: Duration = Duration::from_secs(3);
+const LIMITED_IDLE: Duration = Duration::from_secs(15);
+/// The same for a hub in Azure, whose calls others make, too.
 const REMOTE_BUSY: Duration = Duration::from_secs(10);
 const REMOTE_IDLE: Duration = Duration::from_secs(60);
 /// Rows kept of one job.
@@ -175,10 +179,10 @@ impl Board {
     }
 
     async fn look_again_and_again(&self) {
-        let (busy, idle) = if self.0.is_remote {
-            (REMOTE_BUSY, REMOTE_IDLE)
-        } else {
-            (BUSY, IDLE)
+        let (busy, idle) = match (self.0.is_remote, self.0.rates.is_limited()) {
+            (true, _) => (REMOTE_BUSY, REMOTE_IDLE),
+            (false, true) => (LIMITED_BUSY, LIMITED_IDLE),
+            (false, false) => (BUSY, IDLE),
         };
         let mut failures = 0_u32;
         loop {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use hub_protocol::DeviceId;
 use twindeck_app::view::{JobKind, JobState};
 
-use crate::arguments::{Package, device_id};
+use crate::arguments::{Call, Package, device_id};
 
 #[derive(Debug, Args)]
 pub(crate) struct Jobs {
@@ -169,20 +169,6 @@ pub(crate) enum BulkWork {
     },
     #[command(flatten)]
     Registry(Registry),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Call {
-    pub(crate) method: String,
-    /// JSON of at most 128 KiB, or - to read it from standard input
-    #[arg(long, default_value = "null")]
-    pub(crate) payload: String,
-    /// Seconds the device has for its answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(5..=300))]
-    pub(crate) response_timeout: u32,
-    /// Seconds to wait for a device that is offline
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=300))]
-    pub(crate) connect_timeout: u32,
 }
 
 #[derive(Debug, Args)]

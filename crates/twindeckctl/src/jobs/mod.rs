@@ -19,8 +19,9 @@ use twindeck_app::{
     watch::{self, Source},
 };
 
-use self::arguments::{Bulk, BulkWork, Call, JobCommand, Jobs, OnHub, Order, Registry, Store, Targets, Work, deed};
+use self::arguments::{Bulk, BulkWork, JobCommand, Jobs, OnHub, Order, Registry, Store, Targets, Work, deed};
 use crate::{
+    arguments::Call,
     connection::{Connection, Target},
     failure::{Failure, Result},
     firmware::ServedPackage,
@@ -265,7 +266,7 @@ async fn wanted(work: Work) -> Result<Wanted> {
 
 fn invoke(call: Call) -> Result<JobWork> {
     Ok(JobWork::InvokeMethod {
-        payload: parsed(&input::read(&call.payload)?)?,
+        payload: crate::invoke::payload(&call)?,
         method_name: call.method,
         response_timeout_seconds: call.response_timeout,
         connect_timeout_seconds: call.connect_timeout,

@@ -163,58 +163,39 @@ function CallItem({ at, call, deviceId }: { at: string; call: MethodCall; device
 type UpdateProps = { id: number; at: string; stage: UpdateStage; packageName: string; reason: string | null };
 
 function UpdateItem({ id, at, stage, packageName, reason }: UpdateProps) {
-  const styles = useStyles();
   const { t } = useTranslation();
-  const navigate = useNavigate();
-  return (
-    <Frame
-      kind="update"
-      at={at}
-      icon={<ArrowDownloadRegular />}
-      tone={stage === "completed" ? "good" : stage === "failed" || stage === "timedOut" ? "bad" : undefined}
-      head={
-        <>
-          <Text weight="semibold">
-            <Link as="button" type="button" onClick={() => void navigate(`/updates/${id}`)}>
-              {t("updates.title", { name: packageName })}
-            </Link>
-          </Text>
-          <Badge appearance="tint" shape="rounded" color="informative">
-            {t(`stages.${stage}`)}
-          </Badge>
-        </>
-      }
-    >
-      {reason ? (
-        <Text size={200} className={styles.quiet}>
-          {reason}
-        </Text>
-      ) : null}
-    </Frame>
-  );
+  const tone = stage === "completed" ? "good" : stage === "failed" || stage === "timedOut" ? "bad" : undefined;
+  const title = t("updates.title", { name: packageName });
+  return <Deed kind="update" at={at} icon={<ArrowDownloadRegular />} tone={tone} to={`/updates/${id}`} title={title} state={t(`stages.${stage}`)} reason={reason} />;
 }
 
 type JobProps = { at: string; jobId: string; title: string; state: JobState; reason: string | null };
 
 function JobItem({ at, jobId, title, state, reason }: JobProps) {
-  const styles = useStyles();
   const { t } = useTranslation();
+  const tone = state === "completed" ? "good" : state === "failed" ? "bad" : undefined;
+  const to = `/jobs/${encodeURIComponent(jobId)}`;
+  return <Deed kind="job" at={at} icon={<TaskListSquareLtrRegular />} tone={tone} to={to} title={title} state={t(`jobs.deviceStates.${state}`)} reason={reason} />;
+}
+
+type DeedProps = Pick<FrameProps, "kind" | "at" | "icon" | "tone"> & { to: string; title: string; state: string; reason: string | null };
+
+/** The device's part in something that has a page of its own. */
+function Deed({ to, title, state, reason, ...frame }: DeedProps) {
+  const styles = useStyles();
   const navigate = useNavigate();
   return (
     <Frame
-      kind="job"
-      at={at}
-      icon={<TaskListSquareLtrRegular />}
-      tone={state === "completed" ? "good" : state === "failed" ? "bad" : undefined}
+      {...frame}
       head={
         <>
           <Text weight="semibold">
-            <Link as="button" type="button" onClick={() => void navigate(`/jobs/${encodeURIComponent(jobId)}`)}>
+            <Link as="button" type="button" onClick={() => void navigate(to)}>
               {title}
             </Link>
           </Text>
           <Badge appearance="tint" shape="rounded" color="informative">
-            {t(`jobs.states.${state}`)}
+            {state}
           </Badge>
         </>
       }
