@@ -253,3 +253,55 @@ async fn the_connection_string_may_come_from_a_file() {
     let output = run(&arguments).await;
     assert_eq!((output.status.code(), text(&output.stdout).trim()), (Some(0), "[]"));
 }
+
+#[tokio::test]
+async fn a_bulk_action_is_shown_before_it_is_done_and_kept_in_the_history_after() {
+    let (dir, hub) = serve().await;
+    let jobs = dir.path().join("jobs");
+    let data = ["--data-dir", jobs.to_str().unwrap()];
+    hub.json(&["device", "create", "pump-1", "pump-2", "pump-3"]).await;
+    let patch = r#"{"tags":{"ring":2}}"#;
+    let bulk = |more: &[&'static str]| [&["bulk", "twin", patch, "--device", "pump-1", "pump-2"], more, &data].concat();
+    let told = hub.json(&bulk(&["--dry-run"])).await;
+    assert_eq!((&told["count"], &told["unchanged"]), (&json!(2), &json!(0)));
+    assert_eq!(
+        told["differences"][0]["lines"][0],
+        json!({ "path": "tags.ring", "before": null, "after": 2 })
+    );
+    assert_eq!(
+        hub.client.count("tags.ring = 2").await.unwrap(),
+        0,
+        "a dry run does nothing"
+    );
+    assert_eq!(
+        hub.json(&bulk(&[])).await["statusMessage"],
+        "Devices: 2; Succeeded: 2; Failed: 0"
+    );
+    assert_eq!(hub.client.count("tags.ring = 2").await.unwrap(), 2);
+
+    // What cannot be undone is not done by the way.
+    let delete = [&["bulk", "delete", "--query", "tags.ring = 2"][..], &data].concat();
+    let refused = finish(hub.control(&delete).arg("--json")).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert_eq!(error(&refused)["message"], "This deletes 2 devices.");
+    hub.json(&[&delete[..], &["--yes"]].concat()).await;
+    assert_eq!(hub.client.count("").await.unwrap(), 1);
+
+    // A device that is not there is a failure, with its reason and exit code 1.
+    let gone = [&["bulk", "enable", "--device", "pump-1"][..], &data].concat();
+    let failed = finish(hub.control(&gone).arg("--json")).await;
+    assert_eq!(failed.status.code(), Some(1));
+    let job: Value = serde_json::from_slice(&failed.stdout).unwrap();
+    assert_eq!((&job["state"], &job["failed"]), (&json!("failed"), &json!(1)));
+
+    let list = hub
+        .json(&[&["job", "list", "--device", "pump-1"][..], &data].concat())
+        .await;
+    let titles: Vec<_> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| job["title"].as_str().unwrap())
+        .collect();
+    assert_eq!(titles, ["Enable", "Delete", "Change tags ring"]);
+}

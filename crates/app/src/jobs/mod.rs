@@ -39,8 +39,8 @@ use crate::{
     table::DeviceTable,
     updates::without_secrets,
     view::{
-        Job, JobDeviceFilter, JobDevicePage, JobFilter, JobPage, JobPreview, JobRunner, JobState, JobTarget, JobWork,
-        NewJob, PackageSource,
+        Job, JobDeviceFilter, JobDevicePage, JobFilter, JobKind, JobPage, JobPreview, JobRunner, JobState, JobTarget,
+        JobWork, NewJob, PackageSource,
     },
 };
 
@@ -150,6 +150,12 @@ impl Board {
         }
     }
 
+    /// Seconds by the hub's rates, where it has any.
+    fn estimate(&self, kind: JobKind, runner: JobRunner, devices: u32) -> Option<u32> {
+        let is_limited = self.0.rates.is_limited();
+        is_limited.then(|| rates::estimate(kind, runner, devices))
+    }
+
     fn look_ahead(&self, work: &JobWork, target: &JobTarget, runner: JobRunner) -> Result<JobPreview> {
         let entries = target::entries(&self.0.table, target)?;
         // A package is chosen later; anything will do to see whether the rest is right.
@@ -164,7 +170,6 @@ impl Board {
             JobTarget::Query { .. } => count(entries.len()),
         };
         let gone = devices - count(entries.len());
-        let is_limited = runner == JobRunner::Hub || self.0.rates.is_limited();
         let (differences, unchanged) = match &act {
             Ok(work::Act::Twin(patch)) => target::differences(&entries, patch),
             _ => (Vec::new(), 0),
@@ -201,8 +206,7 @@ impl Board {
                 .take(SAMPLE)
                 .map(|entry| entry.twin.device_id.to_string())
                 .collect(),
-            estimated_seconds: (is_limited && self.0.rates.is_limited())
-                .then(|| rates::estimate(work.kind(), runner, devices)),
+            estimated_seconds: self.estimate(work.kind(), runner, devices),
             notes,
             differences,
             unchanged: count(unchanged),
@@ -281,11 +285,7 @@ impl Board {
             failed: 0,
             cancelled: 0,
             unknown: 0,
-            estimated_seconds: self
-                .0
-                .rates
-                .is_limited()
-                .then(|| rates::estimate(kind, new.runner, count(devices.len()))),
+            estimated_seconds: self.estimate(kind, new.runner, count(devices.len())),
         };
         let stored = Stored {
             job,
