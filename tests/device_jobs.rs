@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, time::Instant};
 
+use device_sim::SimulatedDevice;
 use hub_protocol::DeviceId;
 use local_hub::Limits;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use twindeck_app::{
 use crate::support::{
     soon,
     update::{Packages, Watched, watch},
-    world::World,
+    world::{World, simulated, start_all},
 };
 
 /// The jobs of a world's hub, and news of them.
@@ -455,4 +456,23 @@ async fn under_the_limits_of_s1_nothing_fails_and_no_attempt_is_burned() {
         let ended = jobs.ended(&job.id).await;
         assert_eq!((ended.state, ended.succeeded), (JobState::Completed, 90), "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn the_next_estimate_of_a_long_job_counts_what_devices_took_in_the_last() {
+    let world = World::start().await;
+    let fleet = world.fleet();
+    // Five seconds of a restart become two.
+    let slow = |connection| SimulatedDevice {
+        time_scale: 0.4,
+        ..simulated(connection, "device-jobs")
+    };
+    start_all(&fleet, world.devices("pump", 2).await.into_iter().map(slow).collect()).await;
+    let mut jobs = jobs_with(&world, true).await;
+    let first = jobs.start(here(JobWork::Reboot, query(""))).await;
+    assert_eq!(first.estimated_seconds, Some(0), "by the rates alone");
+    assert_eq!(jobs.ended(&first.id).await.succeeded, 2);
+    let next = jobs.board.preview(JobWork::Reboot, query(""), JobRunner::Here).await;
+    let seconds = next.estimated_seconds.unwrap();
+    assert!((2..=10).contains(&seconds), "{seconds}");
 }

@@ -5,7 +5,7 @@ CREATE TABLE jobs (
     runner TEXT NOT NULL,
     kind TEXT NOT NULL,
     state TEXT NOT NULL,
-    -- To the second and in one form, so that texts compare as times do.
+    -- Times are texts of one length, and compare as times do.
     created_at TEXT NOT NULL,
     -- What was asked for; absent for a job made elsewhere whose work the hub does not tell whole.
     request TEXT,

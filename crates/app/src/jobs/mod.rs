@@ -27,7 +27,7 @@ use self::{
     child::Child,
     rates::Rates,
     runner::{Children, Runner, Tally},
-    storage::{Stored, moment},
+    storage::Stored,
 };
 pub use self::{commands::ids_of, work::PackageOrder};
 use crate::{
@@ -131,7 +131,7 @@ impl Board {
     /// What a job would do now. A wrong query or wrong work is told in it, not as an error: the
     /// person is still typing.
     pub async fn preview(&self, work: JobWork, target: JobTarget, runner: JobRunner) -> JobPreview {
-        let board = self.clone();
+        let (board, kind) = (self.clone(), work.kind());
         let look = tokio::task::spawn_blocking(move || board.look_ahead(&work, &target, runner));
         let nothing = |problem: AppError| JobPreview {
             count: 0,
@@ -144,16 +144,33 @@ impl Board {
             problem: Some(problem),
         };
         match look.await {
-            Ok(Ok(preview)) => preview,
+            Ok(Ok(preview)) => match self.estimate(kind, runner, preview.count).await {
+                Ok(estimated_seconds) => JobPreview {
+                    estimated_seconds,
+                    ..preview
+                },
+                Err(problem) => nothing(problem),
+            },
             Ok(Err(problem)) => nothing(problem),
             Err(error) => nothing(AppError::new(Code::Internal, "The preview failed.").details(error)),
         }
     }
 
-    /// Seconds by the hub's rates, where it has any.
-    fn estimate(&self, kind: JobKind, runner: JobRunner, devices: u32) -> Option<u32> {
-        let is_limited = self.0.rates.is_limited();
-        is_limited.then(|| rates::estimate(kind, runner, devices))
+    /// Seconds by the hub's rates, where it has any, and by what devices took before.
+    async fn estimate(&self, kind: JobKind, runner: JobRunner, devices: u32) -> Result<Option<u32>> {
+        if !self.0.rates.is_limited() {
+            return Ok(None);
+        }
+        let typical = match kind.followed() {
+            Some(_) => {
+                self.store(move |sql, hub_id| storage::typical_seconds(sql, hub_id, kind))
+                    .await?
+            }
+            None => None,
+        };
+        let typical = Duration::try_from_secs_f64(typical.unwrap_or_default()).unwrap_or_default();
+        let seconds = u32::try_from(typical.as_secs()).unwrap_or(u32::MAX);
+        Ok(Some(rates::estimate(kind, runner, devices).saturating_add(seconds)))
     }
 
     fn look_ahead(&self, work: &JobWork, target: &JobTarget, runner: JobRunner) -> Result<JobPreview> {
@@ -206,7 +223,7 @@ impl Board {
                 .take(SAMPLE)
                 .map(|entry| entry.twin.device_id.to_string())
                 .collect(),
-            estimated_seconds: self.estimate(work.kind(), runner, devices),
+            estimated_seconds: None,
             notes,
             differences,
             unchanged: count(unchanged),
@@ -273,7 +290,7 @@ impl Board {
             reason: None,
             ours: true,
             cancelling: false,
-            created_at: moment(now()),
+            created_at: now().to_string(),
             start_at: start_at.map(|time| time.to_string()),
             started_at: None,
             ended_at: None,
@@ -285,7 +302,7 @@ impl Board {
             failed: 0,
             cancelled: 0,
             unknown: 0,
-            estimated_seconds: self.estimate(kind, new.runner, count(devices.len())),
+            estimated_seconds: self.estimate(kind, new.runner, count(devices.len())).await?,
         };
         let stored = Stored {
             job,

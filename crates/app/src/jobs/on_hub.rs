@@ -16,7 +16,7 @@ use super::{
     child::Step,
     condition_of,
     runner::status_message,
-    storage::{self, Stored, moment},
+    storage::{self, Stored},
 };
 use crate::{
     error::{AppError, Code, Result},
@@ -57,7 +57,9 @@ fn is_over(state: JobState) -> bool {
 /// Takes what the hub says of a job.
 fn learn(job: &mut Job, told: &JobResponse) {
     job.state = state_of(told.status);
-    job.created_at = told.created_time.map_or_else(|| job.created_at.clone(), moment);
+    job.created_at = told
+        .created_time
+        .map_or_else(|| job.created_at.clone(), |time| time.to_string());
     job.ended_at = told
         .end_time
         .filter(|time| *time > Timestamp::NEVER)
@@ -122,7 +124,7 @@ fn foreign(told: &JobResponse) -> Option<Job> {
         reason: None,
         ours: false,
         cancelling: false,
-        created_at: moment(now()),
+        created_at: now().to_string(),
         start_at: told.start_time.map(|time| time.to_string()),
         started_at: None,
         ended_at: None,

@@ -36,12 +36,6 @@ struct Document {
     has_secret_address: bool,
 }
 
-/// One form for all, so that texts compare as times do.
-pub(crate) fn moment(time: Timestamp) -> String {
-    let seconds = time.unix_seconds();
-    Timestamp::from_unix_nanos(i128::from(seconds) * 1_000_000_000).to_string()
-}
-
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -189,10 +183,10 @@ pub(crate) fn page(
         condition.and("kind = ?", to_text(&kind));
     }
     if let Some(from) = filter.from.as_deref().and_then(Timestamp::parse) {
-        condition.and("created_at >= ?", moment(from));
+        condition.and("created_at >= ?", from.to_string());
     }
     if let Some(until) = filter.until.as_deref().and_then(Timestamp::parse) {
-        condition.and("created_at <= ?", moment(until));
+        condition.and("created_at <= ?", until.to_string());
     }
     if let Some(text) = filter.text.as_deref().filter(|text| !text.trim().is_empty()) {
         condition.and("words LIKE ? ESCAPE '\\'", containing(text));
@@ -389,6 +383,16 @@ pub(crate) fn cancel_asked(sql: &Connection, hub_id: &str, job_id: &str) -> Resu
         .query_row([hub_id, job_id], |row| row.get(0))
         .optional()?;
     Ok(asked.unwrap_or(false))
+}
+
+/// Seconds a device took in the newest jobs of a kind, on average.
+pub(crate) fn typical_seconds(sql: &Connection, hub_id: &str, kind: JobKind) -> Result<Option<f64>> {
+    let select = "SELECT avg((julianday(document ->> 'endedAt') - julianday(document ->> 'startedAt')) * 86400) FROM (
+        SELECT d.document FROM jobs j JOIN job_devices d ON d.hub_id = j.hub_id AND d.job_id = j.id
+        WHERE j.hub_id = ?1 AND j.kind = ?2 AND d.state = 'completed' ORDER BY j.created_at DESC LIMIT 500)";
+    Ok(sql
+        .prepare_cached(select)?
+        .query_row([hub_id, &to_text(&kind)], |row| row.get(0))?)
 }
 
 /// Jobs here that have begun and not ended with any of these devices, for work that two jobs must
