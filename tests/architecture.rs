@@ -65,7 +65,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
     match package {
         "hub-protocol" => &[],
         // The load program meets both servers on the wire.
-        "hub-client" | "device-sim" | "local-hub" | "twindeck-load" => &["hub-protocol"],
+        "hub-client" | "device-sim" | "local-hub" | "rollout" | "twindeck-load" => &["hub-protocol"],
         "twindeck-soak" => &["hub-protocol", "hub-client", "device-sim"],
         "twindeck-app" => &["hub-protocol", "hub-client", "device-sim", "local-hub"],
         "twindeckctl" => &["twindeck-app", "hub-protocol", "hub-client", "device-sim", "local-hub"],
