@@ -12,8 +12,8 @@ use hub_protocol::{
 use serde_json::Value;
 
 use super::{
-    Board, Child,
-    child::Step,
+    Board,
+    child::{Child, Step},
     condition_of,
     runner::status_message,
     storage::{self, Stored},
