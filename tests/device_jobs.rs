@@ -50,7 +50,7 @@ async fn jobs_with(world: &World, is_limited: bool) -> Jobs {
         is_remote: false,
         stop: stop.clone(),
     };
-    let board = Board::new(ground, move |id| drop(told.send(id.to_owned())));
+    let board = Board::new(ground, move |id| drop(told.send(id.to_owned())), |_, _| {});
     board.resume(async |_| None).await.unwrap();
     tokio::spawn({
         let board = board.clone();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use hub_client::HubClient;
-use hub_protocol::{DeviceId, ServiceConnectionString};
+use hub_protocol::{DeviceId, ServiceConnectionString, twin::Twin};
 use rustls::ClientConfig;
 use tokio::sync::{Notify, broadcast::error::RecvError};
 use tokio_util::sync::CancellationToken;
@@ -40,8 +40,8 @@ pub(crate) struct OpenHub {
     pub downloads: ClientConfig,
     pub mqtt_port: u16,
     /// Twins the window looks at, and how often.
-    pub watched: Mutex<BTreeMap<DeviceId, usize>>,
-    pub history: Recorder,
+    pub watched: Arc<Mutex<BTreeMap<DeviceId, usize>>>,
+    pub history: Arc<Recorder>,
     pub stop: CancellationToken,
     pub watch: WatchKind,
     status: Mutex<(HubStatus, Option<AppError>)>,
@@ -93,11 +93,21 @@ impl OpenHub {
             stop: stop.clone(),
         };
         let heard = events.clone();
-        let jobs = Board::new(ground, move |id| {
+        let tell = move |id: &str| {
             heard.note(|pending| {
                 pending.jobs.insert(id.to_owned());
             });
-        });
+        };
+        let watched: Arc<Mutex<BTreeMap<DeviceId, usize>>> = Arc::default();
+        let history: Arc<Recorder> = Arc::default();
+        let (looked_at, recorder) = (watched.clone(), history.clone());
+        // A device that nobody looks at has the job itself in its history.
+        let wrote = move |before: &Twin, after: &Twin| {
+            if lock(&looked_at).contains_key(&after.device_id) {
+                recorder.writing(&after.device_id).done(before, after, crate::now());
+            }
+        };
+        let jobs = Board::new(ground, tell, wrote);
         let hub = Arc::new(Self {
             saved,
             device_host,
@@ -108,8 +118,8 @@ impl OpenHub {
             tls: Arc::new(reach.tls),
             downloads,
             mqtt_port: reach.mqtt_port,
-            watched: Mutex::default(),
-            history: Recorder::default(),
+            watched,
+            history,
             stop,
             watch,
             status: Mutex::new((HubStatus::Connecting, None)),

@@ -19,7 +19,7 @@ use std::{
 };
 
 use hub_client::HubClient;
-use hub_protocol::{Timestamp, job::MAX_AHEAD};
+use hub_protocol::{Timestamp, job::MAX_AHEAD, twin::Twin};
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,8 @@ const MAX_DEVICES: usize = 1_000_000;
 /// Minutes a job may be given.
 const MAX_MINUTES: u32 = 7 * 24 * 60;
 
+type Wrote = dyn Fn(&Twin, &Twin) + Send + Sync;
+
 /// The jobs of one hub. A handle.
 #[derive(Clone)]
 pub struct Board(Arc<Inner>);
@@ -59,6 +61,8 @@ struct Inner {
     locks: PathBuf,
     /// Hears the id of a job that changed.
     tell: Box<dyn Fn(&str) + Send + Sync>,
+    /// Hears of a twin that a job wrote: before and after.
+    wrote: Box<Wrote>,
     cancels: Mutex<BTreeMap<String, CancellationToken>>,
     /// There is something for the hub's own jobs to do.
     hub_jobs: Notify,
@@ -85,7 +89,12 @@ fn no_job() -> AppError {
 }
 
 impl Board {
-    pub fn new(ground: Ground, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    /// `tell` hears the id of a job that changed, `wrote` of a twin that one wrote.
+    pub fn new(
+        ground: Ground,
+        tell: impl Fn(&str) + Send + Sync + 'static,
+        wrote: impl Fn(&Twin, &Twin) + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Inner {
             hub_id: ground.hub_id,
             client: ground.client,
@@ -94,6 +103,7 @@ impl Board {
             rates: Rates::new(ground.is_limited),
             locks: ground.locks,
             tell: Box::new(tell),
+            wrote: Box::new(wrote),
             cancels: Mutex::default(),
             hub_jobs: Notify::new(),
             is_remote: ground.is_remote,

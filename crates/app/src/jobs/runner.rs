@@ -383,8 +383,12 @@ async fn perform(board: &Board, id: &DeviceId, act: Act) -> Outcome {
     match act {
         Act::Method(request) => Outcome::of(client.invoke_method(id, &request).await, Outcome::Answered),
         Act::Twin(patch) => {
+            let before = board.0.table.get(id);
             let written = client.update_twin(id, &patch, IfMatch::Any).await;
             Outcome::of(written, |twin| {
+                if let Some(before) = &before {
+                    (board.0.wrote)(&before.twin, &twin);
+                }
                 let result = json!({ "version": twin.version, "desiredVersion": twin.properties.desired.version });
                 // On a hub that is watched by query it shows at once, too.
                 board.0.table.put(twin.into(), None, now());

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use twindeck_app::{
     App, Code, trust,
-    view::{ChangedSection, HistoryEntry, HistoryPage, PackageSource, TwinChange, TwinSection, UpdateStage},
+    view::{
+        Author, ChangedSection, HistoryEntry, HistoryPage, JobRunner, JobTarget, JobWork, NewJob, PackageSource,
+        TwinChange, TwinSection, UpdateStage,
+    },
 };
 
 use crate::{Window, add, form, method, opened};
@@ -280,4 +283,45 @@ async fn an_update_of_a_device_stands_in_its_history_with_how_it_ended() {
     );
     assert!(history(&app, "sim-02").await.entries.is_empty());
     app.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_in_a_device_s_history_and_what_it_wrote_is_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let (app, mut window) = opened(dir.path()).await;
+    app.create_device("pump".into()).await.unwrap();
+    window
+        .until("the device is in the list", |seen| seen.rows.contains_key("pump"))
+        .await;
+    app.watch_twin("pump".into()).await.unwrap();
+    let job = app
+        .create_job(NewJob {
+            work: JobWork::UpdateTwin {
+                tags: None,
+                desired: Some(json!({ "level": 3 })),
+            },
+            target: JobTarget::Query {
+                condition: String::new(),
+            },
+            runner: JobRunner::Here,
+            start_at: None,
+            max_minutes: 5,
+            expected: None,
+        })
+        .await
+        .unwrap();
+    let kept = until_kept(&mut window, "pump", "the job's change", |kept| !kept.is_empty()).await;
+    assert_eq!(
+        (kept[0].author, kept[0].paths[0].path.as_str()),
+        (Author::Here, "level")
+    );
+    let entries = history(&app, "pump").await.entries;
+    let jobs: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            HistoryEntry::Job { job_id, title, .. } => Some((job_id.clone(), title.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(jobs, [(job.id, "Change desired level")]);
 }

@@ -125,7 +125,7 @@ impl Desk {
         };
         let heard = changed.clone();
         Ok(Self {
-            board: Board::new(ground, move |_| heard.notify_one()),
+            board: Board::new(ground, move |_| heard.notify_one(), |_, _| {}),
             target,
             table,
             changed,
