@@ -188,7 +188,7 @@ test("device jobs show their steps, wait for who is offline, are cancelled, and 
     await newJob(app, "reboot");
     await app.click("job-target-all");
     await counted(app, 6);
-    await app.reads("dry-run", "1 devices are offline");
+    await app.reads("dry-run", "1 device is offline");
     await create(app);
     await app.see("job-device-state", { "data-state": "completed", "data-count": 5 }, 60_000);
     await app.see("job-device", { "data-device-id": "plant-06", "data-state": "enqueued" });
