@@ -17,7 +17,7 @@ use crate::view::{AppEvent, ConsoleLine, LocalHubCounters, MethodCall, ProtocolL
 
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 /// Batches a window may be behind.
-const BEHIND: usize = 8;
+const BEHIND: usize = 64;
 /// Lines of a log in one batch; the newest stay.
 const LINES: usize = 400;
 /// Rows in one batch.
