@@ -247,6 +247,21 @@ async fn the_other_five_device_jobs_end_well_and_tell_what_came_of_them() {
         ..JobFilter::default()
     };
     assert_eq!(jobs.board.list(reads, 0, 100).await.unwrap().total, 1);
+    let newest = page.jobs[0].created_at.clone();
+    let since = JobFilter {
+        from: Some(newest.clone()),
+        ..JobFilter::default()
+    };
+    let until = JobFilter {
+        until: Some(newest),
+        ..JobFilter::default()
+    };
+    assert_eq!(
+        jobs.board.list(since, 0, 100).await.unwrap().total,
+        1,
+        "the newest first"
+    );
+    assert_eq!(jobs.board.list(until, 0, 100).await.unwrap().total, 5);
 }
 
 #[tokio::test]
@@ -347,6 +362,7 @@ async fn a_cancelled_job_leaves_alone_what_has_not_begun_and_a_scheduled_one_nev
     jobs.until(&waiting.id, |job| job.started_at.is_some() && job.enqueued == 1)
         .await;
     jobs.board.cancel(waiting.id.clone()).await.unwrap();
+    jobs.until(&waiting.id, |job| job.cancelling).await;
     let ended = jobs.ended(&waiting.id).await;
     assert_eq!((ended.state, ended.cancelled), (JobState::Cancelled, 1));
 

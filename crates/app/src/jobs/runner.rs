@@ -53,6 +53,8 @@ pub(super) struct Runner {
     ready: VecDeque<DeviceId>,
     /// Changed, and not stored yet.
     changed: Vec<DeviceId>,
+    /// The job itself is to be stored and told, whatever its devices do.
+    job_changed: bool,
     tally: Tally,
     calls: JoinSet<(DeviceId, Outcome)>,
     began: Timestamp,
@@ -152,6 +154,7 @@ impl Runner {
             act,
             children,
             changed: Vec::new(),
+            job_changed: false,
             calls: JoinSet::new(),
             began,
             limit,
@@ -179,7 +182,10 @@ impl Runner {
             }
             let rate_opens = self.rate_opens;
             tokio::select! {
-                () = cancel.cancelled(), if !self.stored.job.cancelling => self.stored.job.cancelling = true,
+                () = cancel.cancelled(), if !self.stored.job.cancelling => {
+                    self.stored.job.cancelling = true;
+                    self.job_changed = true;
+                }
                 Some(done) = self.calls.join_next() => {
                     self.called(done);
                     // What else has come is taken together, and stored together.
@@ -331,7 +337,7 @@ impl Runner {
     }
 
     async fn save(&mut self) -> Result<()> {
-        if self.changed.is_empty() {
+        if self.changed.is_empty() && !std::mem::take(&mut self.job_changed) {
             return Ok(());
         }
         let mut changed = std::mem::take(&mut self.changed);

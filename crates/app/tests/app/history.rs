@@ -325,3 +325,24 @@ async fn a_job_is_in_a_device_s_history_and_what_it_wrote_is_ours() {
         .collect();
     assert_eq!(jobs, [(job.id, "Change desired level")]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_the_local_hub_are_switched_kept_and_counted_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (app, window) = opened(dir.path()).await;
+    let estimate = async |app: &App| {
+        let target = JobTarget::Query {
+            condition: String::new(),
+        };
+        let preview = app.preview_job(JobWork::Enable, target, JobRunner::Here).await.unwrap();
+        preview.estimated_seconds
+    };
+    assert_eq!(estimate(&app).await, None, "nothing limits it");
+    app.set_local_limits(true).await.unwrap();
+    assert_eq!(estimate(&app).await, Some(0), "the hub started anew, with limits");
+    app.shutdown().await;
+    drop((app, window));
+    let (app, _window) = opened(dir.path()).await;
+    assert!(app.state().await.unwrap().settings.local_limits);
+    assert_eq!(estimate(&app).await, Some(0));
+}

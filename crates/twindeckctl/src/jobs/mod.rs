@@ -34,6 +34,8 @@ use crate::{
 const TOLD: u32 = 20;
 /// Lines of progress come no faster than this.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks at a job of which nothing is heard.
+const LOOK: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(command: Jobs, connection: &Connection, output: Output) -> Result<()> {
     let Jobs { store, command } = command;
@@ -188,7 +190,8 @@ impl Desk {
                     return Err(AppError::new(Code::Internal, format!("Job {id} was left before its end.")).hint(hint).into());
                 }
                 () = async {
-                    self.changed.notified().await;
+                    // Nothing is heard of a job that another process runs: it is looked at anyway.
+                    let _ = tokio::time::timeout(LOOK, self.changed.notified()).await;
                     tokio::time::sleep(PAUSE).await;
                 } => {}
             }
